@@ -1,0 +1,42 @@
+# Every target delegates; set-up is kept in .venv and repeats only when pyproject or requirements change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check fmt lock
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv with everything pinned in requirements.txt
+
+$(STAMP): requirements.txt pyproject.toml
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh ./setup.sh
+	@touch $@
+
+demo: $(STAMP) ## train a tiny model and watch its checkpoints become an endpoint
+	@$(BIN)/ai-how demo
+
+up: $(STAMP) ## start the platform
+	@$(BIN)/ai-how up
+
+down: ## end the platform and every process of it
+	@if [ -x $(BIN)/ai-how ]; then $(BIN)/ai-how down; fi
+
+check: $(STAMP) ## format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: check ## everything: checks, unit, real services, end to end
+	$(BIN)/pytest
+
+lock: ## resolve requirements.txt anew from pyproject.toml
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh ./setup.sh lock

@@ -1,0 +1,69 @@
+"""Names of a checkpoint: its key, its place in the object store, its names elsewhere.
+
+Pure string work. What is inside a checkpoint directory is `models.layout`'s business.
+"""
+
+import re
+from dataclasses import dataclass
+
+from resources.errors import UsageError
+
+KEY_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+MODEL_PATTERN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")
+
+
+@dataclass(frozen=True, order=True)
+class CheckpointKey:
+    """`model.run.step`: the partition key of one checkpoint.
+
+    `model` has no dot, `step` is a number, so the three parts can be read back from the text
+    whatever dots the run's name has.
+    """
+
+    model: str
+    run: str
+    step: int
+
+    def __str__(self) -> str:
+        return f"{self.model}.{self.run}.{self.step}"
+
+    @classmethod
+    def parse(cls, text: str) -> "CheckpointKey":
+        """The key that `text` spells. Raises UsageError for anything that is not a key."""
+        model, _, rest = text.partition(".")
+        run, _, step = rest.rpartition(".")
+        if not (
+            KEY_PATTERN.match(text) and MODEL_PATTERN.match(model) and run and step.isdecimal()
+        ):
+            raise UsageError(
+                f"`{text[:80]}` is not a checkpoint key",
+                hint="a key reads `model.run.step`, as `ai-how checkpoints` prints it",
+            )
+        return cls(model, run, int(step))
+
+
+@dataclass(frozen=True)
+class StorePaths:
+    """Where one checkpoint's objects are, relative to the root of the object store.
+
+    The model's files stand under the fingerprint, so that a checkpoint rewritten under the same
+    name never changes bytes that are being served. The manifest stands above it and is the pointer
+    to the fingerprint that is published.
+    """
+
+    key: str
+
+    @property
+    def manifest(self) -> str:
+        return f"checkpoints/{self.key}/manifest.json"
+
+    def model(self, fingerprint: str) -> str:
+        """The prefix of the published files, with its final slash (a KServe `storageUri` needs it)."""
+        return f"checkpoints/{self.key}/{fingerprint[:16]}/model/"
+
+    def receipts(self, fingerprint: str) -> str:
+        """The prefix of the notes on files already sent by an unfinished transfer."""
+        return f"checkpoints/{self.key}/{fingerprint[:16]}/receipts/"
+
+    def report(self, fingerprint: str, name: str) -> str:
+        return f"reports/{self.key}/{fingerprint[:16]}/{name}"

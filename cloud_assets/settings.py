@@ -1,0 +1,236 @@
+"""The `platform:` part of `cluster.yaml`, typed and frozen; every default makes an embedded platform.
+
+Reading the file and naming the line of each mistake is `settings_file`'s business.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cloud_assets.identity import MODEL_PATTERN
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ports(Section):
+    """The fixed loopback ports of the embedded platform."""
+
+    dagster: Port = 3000
+    mlflow: Port = 5000
+    gateway: Port = 8000
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len({self.dagster, self.mlflow, self.gateway}) < 3:
+            raise ValueError("the three ports must differ")
+        return self
+
+
+class Root(Section):
+    """A directory whose sub-directories are training runs, each with `checkpoint-N` inside."""
+
+    path: Path
+    model: str = Field(description="the model that all runs below this root train")
+
+    @field_validator("model")
+    @classmethod
+    def _model_name(cls, value: str) -> str:
+        if not MODEL_PATTERN.match(value):
+            raise ValueError(
+                f"`{value}` is not a model name: letters, digits, `-` and `_`, at most 31"
+            )
+        return value
+
+
+class Watch(Section):
+    """How a checkpoint is known to be finished."""
+
+    quiet_seconds: Annotated[float, Field(ge=0, le=3600)] | None = Field(
+        default=None,
+        description="how long nothing may change before a complete checkpoint is taken; "
+        "by default 0.3 on a local disk and 30 on a network or parallel filesystem",
+    )
+    hold_seconds: Annotated[float, Field(ge=1, le=45)] = Field(
+        default=20, description="how long one tick of the sensor looks before it ends"
+    )
+
+
+class Store(Section):
+    """The object store; credentials come from the environment (`AWS_ACCESS_KEY_ID` …)."""
+
+    url: str | None = Field(
+        default=None, description="`s3://bucket/prefix` or `file:///directory`; below home if unset"
+    )
+    endpoint: str | None = Field(default=None, description="URL of an S3 server that is not AWS")
+    region: str = "us-east-1"
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"^(s3://[^/]+|file:///.+)", value):
+            raise ValueError(f"`{value}` is neither s3://bucket/prefix nor file:///directory")
+        return value
+
+
+class Registry(Section):
+    """The MLflow server; without a URL the platform runs its own."""
+
+    url: str | None = None
+
+
+class Serving(Section):
+    """How checkpoints are served."""
+
+    runtime: Literal["mlx", "vllm"] = "mlx"
+    keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
+        default=1, description="how many former champions stay up for a rollback"
+    )
+    timeout_seconds: Seconds = Field(
+        default=120, description="how long a model server may take until its first answer"
+    )
+
+
+class Evaluation(Section):
+    """The quality gate."""
+
+    suites: dict[str, Path] = Field(
+        default_factory=dict, description="the evaluation suite of each model, JSON lines"
+    )
+    minimum_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.0
+    significance: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        default=0.05, description="below this p-value a candidate counts as worse than the champion"
+    )
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 32
+
+
+class Target(Section):
+    """A bound on one measured figure; seconds, requests or tokens a second, or a share."""
+
+    metric: Literal[
+        "latency_p50",
+        "latency_p95",
+        "latency_p99",
+        "ttft_p50",
+        "ttft_p95",
+        "ttft_p99",
+        "throughput",
+        "output_tokens_per_second",
+        "goodput",
+        "attainment",
+        "failure_share",
+    ]
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError(f"the target on {self.metric} needs either at_most or at_least")
+        return self
+
+
+class Objective(Section):
+    """What makes one request good: the bounds that goodput and attainment count by, in seconds."""
+
+    latency: Seconds | None = 1.0
+    ttft: Seconds | None = None
+
+
+class Profile(Section):
+    """A workload for a load test, with its targets. Arrivals are open-loop and seeded."""
+
+    name: str = "smoke"
+    rate: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        default=5, description="requests a second"
+    )
+    burstiness: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=1.0, description="shape of the gamma arrivals; 1 is Poisson"
+    )
+    warmup_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
+    steady_seconds: Seconds = 5
+    cooldown_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.5
+    output_tokens: Annotated[int, Field(ge=1, le=32_768)] = 8
+    stream: bool = True
+    timeout_seconds: Seconds = 30
+    seed: int = 1
+    prompts: Path | None = Field(
+        default=None, description="JSON lines with `prompt` or `messages`; the suite's if unset"
+    )
+    objective: Objective = Objective()
+    targets: tuple[Target, ...] = (
+        Target(metric="latency_p95", at_most=1.0),
+        Target(metric="failure_share", at_most=0.0),
+    )
+
+
+class Settings(Section):
+    """All of `platform:`. Relative paths are relative to the directory of the file."""
+
+    home: Path = Path(".ai-how")
+    ports: Ports = Ports()
+    roots: tuple[Root, ...] = ()
+    watch: Watch = Watch()
+    store: Store = Store()
+    registry: Registry = Registry()
+    serving: Serving = Serving()
+    evaluation: Evaluation = Evaluation()
+    benchmark: Profile = Profile()
+    promotion: Literal["automatic", "manual"] = "automatic"
+
+    @model_validator(mode="after")
+    def _roots_differ(self) -> Self:
+        paths = [root.path for root in self.roots]
+        if len(set(paths)) < len(paths):
+            raise ValueError("the same path stands twice among the roots")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        return self.store.url or (self.home / "store").as_uri()
+
+    @property
+    def registry_url(self) -> str:
+        return self.registry.url or f"http://127.0.0.1:{self.ports.mlflow}"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.gateway}"
+
+    @property
+    def dagster_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.dagster}"
+
+    def resolved(self, base: Path) -> "Settings":
+        """The same settings with every path absolute, relative ones taken from `base`."""
+
+        def absolute(path: Path) -> Path:
+            return Path.absolute(base / path.expanduser())
+
+        prompts = self.benchmark.prompts
+        return self.model_copy(
+            update={
+                "home": absolute(self.home),
+                "roots": tuple(
+                    root.model_copy(update={"path": absolute(root.path)}) for root in self.roots
+                ),
+                "evaluation": self.evaluation.model_copy(
+                    update={
+                        "suites": {
+                            model: absolute(path) for model, path in self.evaluation.suites.items()
+                        }
+                    }
+                ),
+                "benchmark": self.benchmark.model_copy(
+                    update={"prompts": absolute(prompts) if prompts else None}
+                ),
+            }
+        )

@@ -1,0 +1,97 @@
+"""The serving port: what is wanted of any serving backend, never how it is done.
+
+A slot is an engine (runtime, architecture, GPU); what it serves is kept apart from it, so that a
+warm engine can take another checkpoint in place. `process_serving` is the embedded backend.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Servable:
+    """One published checkpoint to be served.
+
+    `name` is the model name clients ask for, `location` the URL of the published directory with
+    its final slash, `digest` the manifest's digest.
+    """
+
+    key: str
+    name: str
+    digest: str
+    location: str
+    runtime: str
+    adapter_of: str | None = None
+
+
+class SlotState(StrEnum):
+    """`failed` is final until someone serves again; `starting` covers restarts after a crash."""
+
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An engine and what it serves; `url` is the base of its OpenAI API, without `/v1`."""
+
+    name: str
+    key: str
+    digest: str
+    model_name: str
+    runtime: str
+    url: str
+    state: SlotState
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A slot that answered, with the seconds each start phase took and whether it was up before."""
+
+    slot: Slot
+    phases: Mapping[str, float] = field(default_factory=dict)
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """What is behind an endpoint: the checkpoint key and digest, the upstream and its model name."""
+
+    key: str
+    digest: str
+    url: str
+    model_name: str
+
+
+class ServingBackend(Protocol):
+    """Serve checkpoints and put one of them behind each endpoint. Every call can be repeated.
+
+    All raise TransientError where trying again may help, PermanentError where it will not.
+    """
+
+    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
+        """Return once a real completion came back under `servable.name`.
+
+        Raises PermanentError with the engine's own last words when it cannot start.
+        """
+        ...
+
+    def slots(self) -> tuple[Slot, ...]:
+        """Every slot there is, ready or not, in the order of their names."""
+        ...
+
+    def release(self, slot_name: str) -> bool:
+        """Take the slot away; False when there was none."""
+        ...
+
+    def routes(self) -> Mapping[str, Route]:
+        """What is behind each endpoint now."""
+        ...
+
+    def route(self, endpoint: str, route: Route | None) -> None:
+        """Put `route` behind the endpoint in one atomic step; None closes the endpoint."""
+        ...

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Makes $VENV from requirements.txt with uv, taken from PATH or installed into .bootstrap.
+# `setup.sh lock` resolves requirements.txt anew from pyproject.toml, without index addresses.
+set -eu
+VENV="${VENV:-.venv}"
+PYTHON="${PYTHON:-python3}"
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "error: Python 3.11 or newer is needed, $PYTHON is $("$PYTHON" -V 2>&1)" >&2
+  echo >&2
+  echo "hint: make PYTHON=/path/to/python3.12" >&2
+  exit 1
+}
+
+if command -v uv >/dev/null 2>&1; then
+  UV=uv
+else
+  UV=.bootstrap/bin/uv
+  if [ ! -x "$UV" ]; then
+    echo "installing uv into .bootstrap" >&2
+    "$PYTHON" -m venv .bootstrap
+    .bootstrap/bin/python -m pip install --quiet 'uv>=0.8,<1'
+  fi
+fi
+
+if [ "${1:-}" = lock ]; then
+  exec "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-annotate --no-header \
+    --extra demo --extra dev --extra kubernetes --extra postgres \
+    pyproject.toml --output-file requirements.txt
+fi
+
+[ -x "$VENV/bin/python" ] || "$UV" venv --quiet --python "$PYTHON" "$VENV"
+echo "installing the pinned dependencies into $VENV" >&2
+"$UV" pip install --quiet --python "$VENV/bin/python" --require-hashes --requirement requirements.txt
+"$UV" pip install --quiet --python "$VENV/bin/python" --no-deps --editable .
