@@ -26,7 +26,7 @@ class PublishedFile(Document):
 
 
 class Manifest(Document):
-    """What was published for one checkpoint; its `digest` is the data version of all made from it."""
+    """What was published for one checkpoint; `digest` is the data version of all made from it."""
 
     key: str
     model: str
@@ -55,7 +55,7 @@ class Interval(Document):
 
 
 class ItemResult(Document):
-    """One item of an evaluation suite: what was asked, expected, answered, and whether it counts."""
+    """One item of an evaluation suite: asked, expected, answered, and whether it counts."""
 
     item: str
     prompt: str
@@ -114,7 +114,7 @@ class TargetResult(Document):
 
 
 class Percentiles(Document):
-    """Percentiles of one latency over the steady window, in seconds; None where nothing was seen."""
+    """Percentiles of one latency over the steady window, in seconds; None: nothing was seen."""
 
     p50: float | None
     p90: float | None

@@ -58,7 +58,7 @@ class StorePaths:
         return f"checkpoints/{self.key}/manifest.json"
 
     def model(self, fingerprint: str) -> str:
-        """The prefix of the published files, with its final slash (a KServe `storageUri` needs it)."""
+        """The prefix of the published files, with the final slash a KServe `storageUri` needs."""
         return f"checkpoints/{self.key}/{fingerprint[:16]}/model/"
 
     def receipts(self, fingerprint: str) -> str:

@@ -1,4 +1,4 @@
-"""The `platform:` part of `cluster.yaml`, typed and frozen; every default makes an embedded platform.
+"""The `platform:` part of `cluster.yaml`, typed and frozen; the defaults embed everything.
 
 Reading the file and naming the line of each mistake is `settings_file`'s business.
 """

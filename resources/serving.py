@@ -59,7 +59,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Route:
-    """What is behind an endpoint: the checkpoint key and digest, the upstream and its model name."""
+    """What is behind an endpoint: checkpoint key and digest, the upstream and its model name."""
 
     key: str
     digest: str
