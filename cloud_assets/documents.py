@@ -80,7 +80,7 @@ class PairedComparison(Document):
 
 
 class QualityReport(Document):
-    """An evaluation suite over one endpoint."""
+    """An evaluation suite over one endpoint, and what the quality gate said of it then."""
 
     key: str
     digest: str
@@ -89,6 +89,8 @@ class QualityReport(Document):
     items: tuple[ItemResult, ...]
     accuracy: Interval
     comparison: PairedComparison | None
+    passed: bool
+    reasons: tuple[str, ...]
     seconds: float
     measured_at: datetime
 

@@ -4,7 +4,8 @@ A slot is an engine (runtime, architecture, GPU); what it serves is kept apart f
 warm engine can take another checkpoint in place. `process_serving` is the embedded backend.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -88,6 +89,10 @@ class ServingBackend(Protocol):
         """Take the slot away; False when there was none."""
         ...
 
+    def exclusive(self, endpoint: str) -> AbstractContextManager[None]:
+        """Hold the endpoint while its registry alias and its route are moved together."""
+        ...
+
     def routes(self) -> Mapping[str, Route]:
         """What is behind each endpoint now."""
         ...
@@ -95,3 +100,16 @@ class ServingBackend(Protocol):
     def route(self, endpoint: str, route: Route | None) -> None:
         """Put `route` behind the endpoint in one atomic step; None closes the endpoint."""
         ...
+
+
+@contextmanager
+def borrowed(
+    backend: ServingBackend, servable: Servable, *, timeout_seconds: float
+) -> Iterator[Served]:
+    """A slot for as long as the block runs: one that was up stays up, a new one goes again."""
+    served = backend.serve(servable, timeout_seconds=timeout_seconds)
+    try:
+        yield served
+    finally:
+        if not served.reused:
+            backend.release(served.slot.name)

@@ -1,0 +1,177 @@
+"""The entry point of `ai-how`: what its commands are called, and the one place that ends in exit 1.
+
+Commands import what they need when they run, so that `--help` is there at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cloud_assets.cli import output
+from resources.errors import AiHowError, UsageError
+
+app = typer.Typer(
+    name="ai-how",
+    help="From a training checkpoint to a measured, promoted endpoint.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+Key = Annotated[str, typer.Argument(help="A checkpoint key, `model.run.step`.")]
+Why = Annotated[str, typer.Option("--reason", help="Why; kept with the release.")]
+
+
+@app.command()
+def up() -> None:
+    """Start the platform, or mend what of it does not run."""
+    from cloud_assets.cli import platform
+
+    platform.up()
+
+
+@app.command()
+def down() -> None:
+    """End the platform and every process that it started."""
+    from cloud_assets.cli import platform
+
+    platform.down()
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what runs, and where."""
+    from cloud_assets.cli import platform
+
+    platform.status(as_json=as_json)
+
+
+@app.command()
+def logs(
+    program: Annotated[str, typer.Argument(help="A name that `ai-how status` lists.")],
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines.")] = 50,
+) -> None:
+    """Print the last lines of a program's log."""
+    from cloud_assets.cli import platform
+
+    platform.logs(program, lines)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this machine and the settings, with the fix for what is wrong."""
+    from cloud_assets.cli import doctor as doctor_command
+
+    doctor_command.doctor(as_json=as_json)
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Check the outcome, tear down, exit 0 or 1.")
+    ] = False,
+) -> None:
+    """Train a tiny model and watch its checkpoints become an endpoint."""
+    from cloud_assets.cli import demo as demo_command
+
+    demo_command.demo(once=once)
+
+
+@app.command()
+def checkpoints(as_json: Json = False) -> None:
+    """Say of every checkpoint how far it came, and why not further."""
+    from cloud_assets.cli import checkpoints as checkpoints_command
+
+    checkpoints_command.checkpoints(as_json=as_json)
+
+
+@app.command()
+def endpoint(as_json: Json = False) -> None:
+    """List the stable endpoints and what is behind each."""
+    from cloud_assets.cli import endpoints
+
+    endpoints.endpoint(as_json=as_json)
+
+
+@app.command()
+def ask(
+    model: Annotated[str, typer.Argument(help="A model that `ai-how endpoint` lists.")],
+    prompt: Annotated[str, typer.Argument(help="What to ask.")],
+    max_tokens: Annotated[int, typer.Option(help="The longest answer, in tokens.")] = 128,
+) -> None:
+    """Send a prompt to an endpoint and print the answer as it comes."""
+    from cloud_assets.cli import endpoints
+
+    endpoints.ask(model, prompt, max_tokens=max_tokens)
+
+
+@app.command()
+def bench(
+    keys: Annotated[list[str], typer.Argument(help="Checkpoint keys.")], as_json: Json = False
+) -> None:
+    """Load-test checkpoints anew, one after the other, and wait for the reports."""
+    from cloud_assets.cli import requests
+
+    requests.bench(keys, as_json=as_json)
+
+
+@app.command()
+def promote(key: Key, reason: Why = "", as_json: Json = False) -> None:
+    """Put a checkpoint behind its model's endpoint, whatever the gates said."""
+    from cloud_assets.cli import requests
+
+    requests.promote(key, reason=reason, as_json=as_json)
+
+
+@app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="A model name.")],
+    reason: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Put the previous champion of a model back behind its endpoint."""
+    from cloud_assets.cli import requests
+
+    requests.rollback(model, reason=reason, as_json=as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the `platform:` part of cluster.yaml."""
+    from cloud_assets.settings import Settings
+
+    output.json_document(Settings.model_json_schema())
+
+
+@app.callback()
+def _settings(
+    cluster: Annotated[
+        Path | None,
+        typer.Option(help="The settings file.", envvar="AI_HOW_CLUSTER", show_envvar=True),
+    ] = None,
+) -> None:
+    if cluster is not None:
+        import os
+
+        os.environ["AI_HOW_CLUSTER"] = str(cluster)
+
+
+def main() -> None:
+    """Run the command line; every expected failure ends in `error: …` and a hint."""
+    try:
+        app()
+    except UsageError as error:
+        output.error(error)
+        sys.exit(2)
+    except AiHowError as error:
+        output.error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

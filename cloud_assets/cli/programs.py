@@ -1,0 +1,149 @@
+"""The programs of the embedded platform, and the Dagster files that they read.
+
+What keeps them running is `resources.supervisor`; model servers join them at run time.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cloud_assets.settings import Settings
+from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE
+from resources.supervisor import Program, Supervisor
+
+PRELOAD = "resources.dagster_preload,cloud_assets.definitions"
+CODE_LOCATION = "ai-how"
+
+#: Seconds that one sensor tick may take: it holds until a checkpoint comes (settings.watch).
+SENSOR_TIMEOUT_SECONDS = 120
+
+
+def dagster_home(settings: Settings) -> Path:
+    return settings.home / "dagster"
+
+
+def code_socket(supervisor: Supervisor) -> Path:
+    """Beside supervisord's own, which knows where a path is short enough for a socket."""
+    return supervisor.files.socket.with_name("code.sock")
+
+
+def instance_config() -> Mapping[str, Any]:
+    """`dagster.yaml`: one run a checkpoint, killed runs seen and retried, ticks not kept for ever."""
+    ticks = {"skipped": 1, "failure": 30, "success": 30, "started": 7}
+    return {
+        "run_launcher": {"module": "resources.dagster_launcher", "class": "ForkRunLauncher"},
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            "config": {"dequeue_interval_seconds": 1},
+        },
+        "concurrency": {
+            "pools": {"default_limit": 1, "granularity": "run"},
+            "runs": {
+                "max_concurrent_runs": 10,
+                "tag_concurrency_limits": [
+                    {
+                        "key": "dagster/partition",
+                        "value": {"applyLimitPerUniqueValue": True},
+                        "limit": 1,
+                    }
+                ],
+            },
+        },
+        "sensors": {"use_threads": True, "num_workers": 8},
+        "run_monitoring": {
+            "enabled": True,
+            "poll_interval_seconds": 2,
+            "start_timeout_seconds": 60,
+            "free_slots_after_run_end_seconds": 5,
+        },
+        "run_retries": {
+            "enabled": True,
+            "max_retries": 3,
+            "retry_on_asset_or_op_failure": False,
+        },
+        "retention": {"sensor": {"purge_after_days": ticks}},
+        "telemetry": {"enabled": False},
+    }
+
+
+def prepare(settings: Settings, supervisor: Supervisor) -> None:
+    """The directories that programs expect, `dagster.yaml` and `workspace.yaml`, replaced whole."""
+    (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
+    home = dagster_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    server = {"socket": str(code_socket(supervisor)), "location_name": CODE_LOCATION}
+    documents = {
+        "dagster.yaml": instance_config(),
+        "workspace.yaml": {"load_from": [{"grpc_server": server}]},
+    }
+    for name, document in documents.items():
+        partial = home / f".{name}.partial"
+        partial.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+        partial.replace(home / name)
+
+
+def programs(settings: Settings, supervisor: Supervisor) -> tuple[Program, ...]:
+    """All that must run, in the order in which they are started."""
+    home = settings.home
+    workspace = str(dagster_home(settings) / "workspace.yaml")
+    listed = [
+        _program(settings, "gateway", "resources.gateway",
+                 "--port", str(settings.ports.gateway),
+                 "--routes", str(home / "gateway" / "routes.json")),
+        _program(settings, "code", "dagster", "api", "grpc",
+                 "--module-name", "cloud_assets.definitions",
+                 "--location-name", CODE_LOCATION,
+                 "--socket", str(code_socket(supervisor)),
+                 "--working-directory", str(home)),
+        _program(settings, "daemon", "resources.dagster_daemon", "run", "-w", workspace),
+        _program(settings, "dagster", "resources.dagster_webserver",
+                 "-h", "127.0.0.1", "-p", str(settings.ports.dagster), "-w", workspace),
+    ]  # fmt: skip
+    return (*([] if settings.registry.url else [_mlflow(settings)]), *listed)
+
+
+def _mlflow(settings: Settings) -> Program:
+    home = settings.home / "mlflow"
+    return _program(
+        settings, "mlflow", "mlflow", "server",
+        "--backend-store-uri", f"sqlite:///{home}/mlflow.db",
+        "--artifacts-destination", str(home / "artifacts"),
+        "--host", "127.0.0.1", "--port", str(settings.ports.mlflow),
+        # One worker: a second would not know of the first one's caches, and SQLite has one writer.
+        "--workers", "1",
+    )  # fmt: skip
+
+
+def _program(settings: Settings, name: str, module: str, *arguments: str) -> Program:
+    return Program(
+        name=name,
+        command=(sys.executable, "-m", module, *arguments),
+        directory=settings.home,
+        environment=environment(settings),
+    )
+
+
+def environment(settings: Settings) -> Mapping[str, str]:
+    """What every program sees beside its inherited environment."""
+    variables = {
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        HOME_VARIABLE: str(settings.home),
+        "AI_HOW_PRELOAD": PRELOAD,
+        "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(SENSOR_TIMEOUT_SECONDS),
+        "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    cluster = os.environ.get(CLUSTER_VARIABLE)
+    if cluster:
+        variables[CLUSTER_VARIABLE] = str(Path(cluster).absolute())
+    return variables

@@ -1,0 +1,76 @@
+"""What one stage needs of the stages before it: read from the store, never handed over in memory.
+
+So each asset can be materialised alone, in a backfill or after a crash, as well as in a whole run.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import dagster as dg
+from pydantic import BaseModel, ValidationError
+
+from cloud_assets.documents import Manifest
+from cloud_assets.identity import StorePaths
+from cloud_assets.settings import Settings
+from resources.errors import PermanentError, TransientError
+from resources.object_store import ObjectStore
+from resources.serving import Servable
+
+D = TypeVar("D", bound=BaseModel)
+
+RETRIES = 3
+RETRY_SECONDS = 2
+
+
+@contextmanager
+def outcomes() -> Iterator[None]:
+    """Turn our errors into Dagster's: transient ones are retried, permanent ones are final."""
+    try:
+        yield
+    except TransientError as error:
+        raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
+    except PermanentError as error:
+        raise dg.Failure(
+            str(error), metadata={"fix": error.hint or ""}, allow_retries=False
+        ) from error
+
+
+def read_document(store: ObjectStore, name: str, kind: type[D]) -> D | None:
+    """The document `name`; None where there is none. Raises PermanentError when it is damaged."""
+    if not store.exists(name):
+        return None
+    try:
+        return kind.model_validate_json(store.read(name))
+    except ValidationError as error:
+        raise PermanentError(
+            "the object store",
+            f"read {name}",
+            f"it is not a {kind.__name__}",
+            hint="materialise the asset that writes it again",
+        ) from error
+
+
+def published(store: ObjectStore, key: str) -> Manifest:
+    """The manifest of a checkpoint. Raises PermanentError when it was never published."""
+    manifest = read_document(store, StorePaths(key).manifest, Manifest)
+    if manifest is None:
+        raise PermanentError(
+            "the object store",
+            f"find the artifact of `{key}`",
+            "it was never published",
+            hint="materialise model_artifact for this checkpoint first",
+        )
+    return manifest
+
+
+def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Servable:
+    """What a serving backend must know to serve the artifact."""
+    return Servable(
+        key=manifest.key,
+        name=manifest.model,
+        digest=manifest.digest,
+        location=store.url(manifest.prefix),
+        runtime=settings.serving.runtime,
+        adapter_of=manifest.base_model,
+    )

@@ -1,0 +1,250 @@
+"""The serving end of the graph: a candidate for each checkpoint, its release, and the endpoints."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import dagster as dg
+
+from cloud_assets import keys
+from cloud_assets.documents import BenchmarkReport, Decision, Outcome, QualityReport
+from cloud_assets.identity import CheckpointKey, StorePaths
+from cloud_assets.lineage import outcomes, published, read_document, servable
+from cloud_assets.serving.promotion import kept, promote, route_to, tidy, withdraw
+from cloud_assets.serving.release import Ruling, decide
+from cloud_assets.settings import Settings
+from resources.errors import PermanentError
+from resources.mlflow import Registry, Version
+from resources.object_store import ObjectStore
+from resources.serving import ServingBackend
+
+ANSWERS = dg.AssetCheckSpec(
+    "answers",
+    asset=keys.INFERENCE_SERVICE,
+    blocking=True,
+    partitions_def=keys.CHECKPOINTS,
+    description="A real completion came back under the model's name.",
+)
+
+
+@dg.asset(
+    name=keys.INFERENCE_SERVICE,
+    deps=[keys.REGISTERED_MODEL],
+    partitions_def=keys.CHECKPOINTS,
+    group_name=keys.ML_GROUP,
+    owners=keys.ML_OWNERS,
+    kinds={"openai"},
+    code_version="1",
+    pool=keys.GPU_POOL,
+    check_specs=[ANSWERS],
+)
+def inference_service(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[ObjectStore],
+    serving: dg.ResourceParam[ServingBackend],
+) -> dg.MaterializeResult:
+    """The checkpoint on a model server of its own, beside whatever serves now."""
+    with outcomes():
+        manifest = published(store, context.partition_key)
+        served = serving.serve(
+            servable(manifest, store, settings),
+            timeout_seconds=settings.serving.timeout_seconds,
+        )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(manifest.digest),
+        metadata={
+            "slot": served.slot.name,
+            "url": dg.MetadataValue.url(served.slot.url),
+            "runtime": served.slot.runtime,
+            "reused": served.reused,
+            **{f"{phase}_seconds": round(took, 3) for phase, took in served.phases.items()},
+        },
+        check_results=[dg.AssetCheckResult(check_name="answers", passed=True)],
+    )
+
+
+class ReleaseRequest(dg.Config):
+    """`decide` lets the gates rule; `promote` and `rollback` are somebody's word."""
+
+    action: Literal["decide", "promote", "rollback"] = "decide"
+    requested_by: str = "the new_checkpoints sensor"
+    reason: str = ""
+
+
+@dg.asset(
+    name=keys.RELEASE,
+    deps=[keys.INFERENCE_SERVICE, keys.QUALITY_REPORT, keys.BENCHMARK_REPORT],
+    partitions_def=keys.CHECKPOINTS,
+    group_name=keys.ML_GROUP,
+    owners=keys.ML_OWNERS,
+    kinds={"mlflow"},
+    code_version="1",
+)
+def release(
+    context: dg.AssetExecutionContext,
+    config: ReleaseRequest,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[ObjectStore],
+    registry: dg.ResourceParam[Registry],
+    serving: dg.ResourceParam[ServingBackend],
+) -> dg.MaterializeResult:
+    """Promoted, rejected or held, with the reasons; a promotion moves the stable endpoint."""
+    key = context.partition_key
+    with outcomes():
+        version = _version(registry, key)
+        ruling = _rule(config, settings, store, key)
+        champion = registry.alias(version.model, keys.CHAMPION)
+        _carry_out(ruling, version, _World(settings, store, registry, serving))
+    decision = Decision(
+        key=key,
+        outcome=ruling.outcome,
+        reasons=ruling.reasons,
+        fix=ruling.fix,
+        previous=champion.key if champion else None,
+        requested_by=config.requested_by,
+    )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{version.digest[:16]}:{ruling.outcome.value}"),
+        metadata=_decision_metadata(decision, settings),
+    )
+
+
+@dg.asset(
+    name=keys.ENDPOINT,
+    deps=[keys.RELEASE],
+    group_name=keys.ML_GROUP,
+    owners=keys.ML_OWNERS,
+    kinds={"openai"},
+    code_version="1",
+)
+def endpoint(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[ObjectStore],
+    registry: dg.ResourceParam[Registry],
+    serving: dg.ResourceParam[ServingBackend],
+) -> dg.MaterializeResult:
+    """The stable address of every model: its champion up and behind it, nothing left over."""
+    world = _World(settings, store, registry, serving)
+    with outcomes():
+        models = sorted({root.model for root in settings.roots})
+        changed = [change for model in models for change in world.converge(model)]
+        keep = kept(registry, models, settings.serving.keep_warm)
+        changed += [f"released {name}" for name in tidy(serving, keep, busy_keys(context.instance))]
+        routes = serving.routes()
+    return dg.MaterializeResult(
+        metadata={
+            "changed": changed,
+            **{model: route.key for model, route in sorted(routes.items())},
+            "url": dg.MetadataValue.url(f"{settings.gateway_url}/v1"),
+            "converged_at": dg.MetadataValue.timestamp(datetime.now(UTC)),
+        }
+    )
+
+
+class _World:
+    """The systems that a promotion touches, taken together."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        registry: Registry,
+        serving: ServingBackend,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.registry = registry
+        self.serving = serving
+
+    def promote(self, version: Version) -> None:
+        manifest = published(self.store, version.key)
+        served = self.serving.serve(
+            servable(manifest, self.store, self.settings),
+            timeout_seconds=self.settings.serving.timeout_seconds,
+        )
+        promote(self.registry, self.serving, version, served.slot)
+
+    def converge(self, model: str) -> list[str]:
+        """Bring the champion up and behind its endpoint; what that took."""
+        champion = self.registry.alias(model, keys.CHAMPION)
+        if champion is None:
+            return []
+        manifest = published(self.store, champion.key)
+        served = self.serving.serve(
+            servable(manifest, self.store, self.settings),
+            timeout_seconds=self.settings.serving.timeout_seconds,
+        )
+        changed = [] if served.reused else [f"started {served.slot.name}"]
+        with self.serving.exclusive(model):
+            current = self.registry.alias(model, keys.CHAMPION)
+            wanted = route_to(served.slot)
+            if current == champion and self.serving.routes().get(model) != wanted:
+                self.serving.route(model, wanted)
+                changed.append(f"routed {model} to {champion.key}")
+        return changed
+
+
+def busy_keys(instance: dg.DagsterInstance) -> set[str]:
+    """The checkpoints that a run is at work on, or is about to be."""
+    active = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=active))
+    return {run.tags[keys.PARTITION_TAG] for run in runs if keys.PARTITION_TAG in run.tags}
+
+
+def _version(registry: Registry, key: str) -> Version:
+    version = registry.version(CheckpointKey.parse(key).model, key)
+    if version is None:
+        raise PermanentError(
+            "MLflow",
+            f"find `{key}`",
+            "no version of it is registered",
+            hint="materialise registered_model for this checkpoint first",
+        )
+    return version
+
+
+def _rule(config: ReleaseRequest, settings: Settings, store: ObjectStore, key: str) -> Ruling:
+    if config.action != "decide":
+        why = f": {config.reason}" if config.reason else ""
+        return Ruling(Outcome.PROMOTED, (f"{config.action} asked by {config.requested_by}{why}",))
+    manifest = published(store, key)
+    paths = StorePaths(key)
+    return decide(
+        read_document(store, paths.report(manifest.fingerprint, "quality.json"), QualityReport),
+        read_document(store, paths.report(manifest.fingerprint, "benchmark.json"), BenchmarkReport),
+        settings.promotion,
+    )
+
+
+def _carry_out(ruling: Ruling, version: Version, world: _World) -> None:
+    if ruling.outcome is Outcome.PROMOTED:
+        world.promote(version)
+    elif ruling.outcome is Outcome.REJECTED:
+        withdraw(world.registry, world.serving, version)
+    world.registry.tag(
+        version,
+        {
+            "ai-how.outcome": ruling.outcome.value,
+            "ai-how.reasons": "; ".join(ruling.reasons)[:4000],
+        },
+    )
+
+
+def _decision_metadata(
+    decision: Decision, settings: Settings
+) -> dict[str, dg.MetadataValue | str | list[str]]:
+    return {
+        "outcome": decision.outcome.value,
+        "reasons": list(decision.reasons),
+        "fix": decision.fix or "",
+        "previous": decision.previous or "",
+        "requested_by": decision.requested_by,
+        "endpoint": dg.MetadataValue.url(f"{settings.gateway_url}/v1"),
+    }

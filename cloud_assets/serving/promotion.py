@@ -1,0 +1,59 @@
+"""Carrying out a release: aliases, route and slots, in an order that a crash cannot break.
+
+The alias `champion` is what is wanted, the route is what is so. Aliases move first; whoever comes
+next (the same run again, or the drift sensor) moves the route to where the alias points.
+"""
+
+from collections.abc import Collection, Mapping
+
+from cloud_assets.keys import CANDIDATE, CHAMPION, PREVIOUS
+from resources.mlflow import Registry, Version
+from resources.serving import Route, ServingBackend, Slot
+
+
+def promote(registry: Registry, backend: ServingBackend, version: Version, slot: Slot) -> None:
+    """Make `version`, served by `slot`, the champion. Repeating it changes nothing.
+
+    `previous` is set before `champion`: between the two calls both name the old champion, so a
+    rollback in that moment goes nowhere instead of to something older.
+    """
+    with backend.exclusive(version.model):
+        champion = registry.alias(version.model, CHAMPION)
+        if champion is not None and champion.number != version.number:
+            registry.set_alias(champion, PREVIOUS)
+        registry.set_alias(version, CHAMPION)
+        _drop_candidate(registry, version)
+        backend.route(version.model, route_to(slot))
+
+
+def withdraw(registry: Registry, backend: ServingBackend, version: Version) -> tuple[str, ...]:
+    """Take a candidate's alias and slots away, unless it is what its endpoint serves."""
+    _drop_candidate(registry, version)
+    route = backend.routes().get(version.model)
+    if route is not None and route.key == version.key and route.digest == version.digest:
+        return ()
+    mine = [slot.name for slot in backend.slots() if slot.digest == version.digest]
+    return tuple(name for name in mine if backend.release(name))
+
+
+def kept(registry: Registry, models: Collection[str], keep_warm: int) -> Mapping[str, Version]:
+    """The versions that stay up, by digest: each champion, and what a rollback returns to."""
+    aliases = (CHAMPION, PREVIOUS) if keep_warm else (CHAMPION,)
+    found = (registry.alias(model, alias) for model in models for alias in aliases)
+    return {version.digest: version for version in found if version is not None}
+
+
+def tidy(backend: ServingBackend, keep: Collection[str], busy: Collection[str]) -> tuple[str, ...]:
+    """Release every slot whose digest is not in `keep` and whose key no run is `busy` with."""
+    spare = [s.name for s in backend.slots() if s.digest not in keep and s.key not in busy]
+    return tuple(name for name in spare if backend.release(name))
+
+
+def route_to(slot: Slot) -> Route:
+    return Route(key=slot.key, digest=slot.digest, url=slot.url, model_name=slot.model_name)
+
+
+def _drop_candidate(registry: Registry, version: Version) -> None:
+    candidate = registry.alias(version.model, CANDIDATE)
+    if candidate is not None and candidate.number == version.number:
+        registry.delete_alias(version.model, CANDIDATE)
