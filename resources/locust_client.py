@@ -9,10 +9,13 @@ import gc
 import json
 import os
 import resource
+import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
+from urllib.parse import urlsplit
 
 import gevent
 import locust
@@ -198,6 +201,7 @@ def _under_locust(run: Run) -> Any:
     OpenLoopUser.connection_timeout = OpenLoopUser.network_timeout = run.plan.timeout_seconds + 5
     environment = Environment(user_classes=[OpenLoopUser], host=run.plan.url.rstrip("/"))
     runner = environment.create_local_runner()
+    _resolve(run.plan.url)
     # A collection of what lives for the whole run would pause every open stream.
     gc.collect()
     gc.freeze()
@@ -207,6 +211,12 @@ def _under_locust(run: Run) -> Any:
     finally:
         runner.quit()
     return environment.stats.total
+
+
+def _resolve(url: str) -> None:
+    """Look the host up once, so that no request waits for the resolver's thread to start."""
+    with suppress(OSError):
+        socket.getaddrinfo(urlsplit(url).hostname, None)
 
 
 def _body(plan: LoadPlan, prompt: Any) -> bytes:
