@@ -12,9 +12,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Document(BaseModel):
-    """Base of all documents: frozen, and an unknown field is an error."""
+    """Base of all documents: frozen, and an unknown field is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Infinity (the latency of a failed request) is written as a string, which every JSON reader takes
+    and which reads back as a number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class PublishedFile(Document):

@@ -1,0 +1,1 @@
+"""Measuring a served checkpoint: quality over an evaluation suite, load over a profile."""
