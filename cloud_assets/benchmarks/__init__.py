@@ -1,0 +1,1 @@
+"""Quality and load: what is measured of a served checkpoint, and the pages that show it."""
