@@ -52,6 +52,7 @@ class Failure(Exception):
 
 
 def request_for(model: str, question: Question, max_tokens: int) -> tuple[str, dict[str, Any]]:
+    """The path and the body of a greedy request: a prompt, or messages for a chat."""
     body: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "temperature": 0}
     if isinstance(question, str):
         return "/v1/completions", {**body, "prompt": question}
@@ -59,6 +60,7 @@ def request_for(model: str, question: Question, max_tokens: int) -> tuple[str, d
 
 
 def parsed_object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in `body`. Raises Failure for anything else, and for an error object."""
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -87,6 +89,7 @@ def text_of(choice: Mapping[str, Any]) -> str:
 
 
 def completion_of(reply: Mapping[str, Any], seconds: float) -> Completion:
+    """The completion that a reply holds, `seconds` after it was asked for."""
     choice = first_choice(reply)
     if not choice:
         raise Failure("the answer has no choice in it")

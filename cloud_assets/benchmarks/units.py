@@ -1,12 +1,14 @@
 """Figures as people read them: three digits, the unit beside them."""
 
+import math
+
 from cloud_assets.documents import Interval
 
 
 def duration(seconds: float | None) -> str:
-    """`12.3 ms`, `1.46 s`, `2 min 05 s`; a dash where nothing was measured."""
-    if seconds is None:
-        return "–"
+    """`12.3 ms`, `1.46 s`, `2 min 05 s`; a dash where nothing was measured, `∞` for never."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–" if seconds is None or math.isnan(seconds) else "∞"
     if seconds >= 59.95:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest:02d} s"
