@@ -71,7 +71,7 @@ def latency_histogram(rows: Sequence[RequestRow], targets: Sequence[TargetResult
     with drawing() as figure:
         axes = figure.add_subplot()
         right = max(scaled) * 1.05 or 1.0
-        axes.hist(scaled, bins=min(40, max(8, len(scaled) // 4)), range=(0, right), color=MAIN)
+        axes.hist(scaled, bins=min(50, max(8, len(scaled) // 4)), range=(0, right), color=MAIN)
         axes.set_xlim(0, right)
         _draw_bounds(axes, _bounds(targets, "latency"), factor)
         axes.set_xlabel(f"latency ({unit})")
@@ -100,6 +100,8 @@ def throughput_over_time(rows: Sequence[RequestRow]) -> str:
     ]
     if not spans:
         return placeholder("No request was sent.")
+    from matplotlib.ticker import MaxNLocator
+
     end = max(max(stop for _, stop, _ in spans), 1e-3)
     width = max(1.0, end / 60) if end >= 4 else end / 4
     edges = [width * place for place in range(int(end / width) + 2)]
@@ -112,6 +114,7 @@ def throughput_over_time(rows: Sequence[RequestRow]) -> str:
         upper.set_title("answers a second", color=INK)
         lower.plot(grid, _in_flight(spans, grid), color=OTHER)
         lower.set_title("requests in flight", color=INK)
+        lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         lower.set_xlabel("time since the start (s)")
         for axes in (upper, lower):
             _shade_phases(axes, rows, end)
@@ -156,20 +159,12 @@ def stage_waterfall(stages: Mapping[str, float]) -> str:
         for place, (_, seconds) in enumerate(known):
             axes.barh(place, seconds, left=start, height=0.6, color=MAIN)
             start += seconds
-            late = start > 0.75 * total
-            edge, align = (start - seconds, "right") if late else (start, "left")
-            axes.annotate(
-                duration(seconds),
-                (edge, place),
-                xytext=(-6 if late else 6, 0),
-                textcoords="offset points",
-                ha=align,
-                va="center",
-                fontsize=10.5,
-            )
+            axes.annotate(duration(seconds), (start, place), xytext=(6, 0), va="center",
+                          textcoords="offset points", fontsize=10.5)  # fmt: skip
         axes.set_yticks(range(len(known)), [name for name, _ in known])
         axes.set_ylim(len(known) - 0.5, -0.5)
-        axes.set_xlim(0, total * 1.02 or 1.0)
+        # Room for the label behind the last bar.
+        axes.set_xlim(0, total * 1.24 or 1.0)
         axes.set_xlabel("seconds since the checkpoint was taken")
         axes.grid(visible=False, axis="y")
         return render(figure, f"{len(known)} stages, {duration(total)} in all")
@@ -256,20 +251,22 @@ def _draw_bounds(
 ) -> None:
     """Each bound as a dashed line; where it lies far off to the right, an arrow points there."""
     right = axes.get_xlim()[1]
+    near = [bound for bound in bounds if bound.seconds * factor <= 2 * right]
+    axes.set_xlim(0, max([right, *(bound.seconds * factor * 1.06 for bound in near)]))
     for place, bound in enumerate(bounds):
-        at, name = bound.seconds * factor, f"P{bound.percentile:g} ≤ {duration(bound.seconds)}"
-        height = 0.16 + 0.1 * place
-        if at > 2 * right:
-            axes.text(0.985, height, f"target {name} →", color=BOUND, ha="right", fontsize=10.5,
+        at, label = bound.seconds * factor, f"P{bound.percentile:g} ≤ {duration(bound.seconds)}"
+        height = (0.2 if on_curve else 0.86) - 0.1 * place
+        if bound not in near:
+            axes.text(0.985, height, f"target {label} →", color=BOUND, ha="right", fontsize=10.5,
                       transform=axes.transAxes)  # fmt: skip
             continue
-        axes.set_xlim(0, max(axes.get_xlim()[1], at * 1.04))
+        late = at > 0.6 * axes.get_xlim()[1]
         axes.axvline(at, color=BOUND, lw=1.4, ls=(0, (4, 3)))
         if on_curve:
             axes.plot([at], [bound.percentile], "D", color=BOUND, ms=6)
-        axes.annotate(f"target {name}", (at, height), xycoords=("data", "axes fraction"),
-                      xytext=(-6, 0), textcoords="offset points", ha="right", color=BOUND,
-                      fontsize=10.5)  # fmt: skip
+        axes.annotate(f"target {label}", (at, height), xycoords=("data", "axes fraction"),
+                      xytext=(-6 if late else 6, 0), textcoords="offset points",
+                      ha="right" if late else "left", color=BOUND, fontsize=10.5)  # fmt: skip
 
 
 def _shade_phases(axes: "Axes", rows: Sequence[RequestRow], end: float) -> None:

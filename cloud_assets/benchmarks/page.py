@@ -17,6 +17,7 @@ from cloud_assets.benchmarks import figures, trend
 from cloud_assets.benchmarks.figures import RequestRow
 from cloud_assets.benchmarks.trend import TrendPoint
 from cloud_assets.benchmarks.units import (
+    between,
     duration,
     probability,
     quantity,
@@ -201,7 +202,7 @@ def _tiles(record: CheckpointRecord) -> list[dict[str, str]]:
 
 
 def _tokens(report: BenchmarkReport) -> str:
-    return f"{significant(report.output_tokens_per_second)} output tokens / s"
+    return f"{significant(report.output_tokens_per_second)} tokens/s"
 
 
 def _target(target: TargetResult) -> dict[str, str]:
@@ -214,11 +215,7 @@ def _target(target: TargetResult) -> dict[str, str]:
         "name": f"{name}, P{percentile}" if is_percentile else name,
         "bound": f"{sign} {quantity(target.bound, target.unit)}",
         "measured": quantity(measured.value if measured else None, target.unit),
-        "interval": " – ".join(
-            quantity(end, target.unit)
-            for end in ((measured.low, measured.high) if measured else ())
-        )
-        or "–",
+        "interval": between(measured, target.unit) if measured else "–",
         "verdict": str(target.verdict),
     }
 
@@ -285,7 +282,7 @@ def _trend_row(point: TrendPoint, champion: str | None) -> dict[str, str]:
     return {
         "key": point.key,
         "outcome": outcome,
-        "accuracy": share(point.accuracy.value) if point.accuracy else "–",
+        "accuracy": f"{100 * point.accuracy.value:.1f} %" if point.accuracy else "–",
         "interval": share_interval(point.accuracy) if point.accuracy else "–",
         "latency": duration(point.latency_p95),
         "ttft": duration(point.ttft_p95),

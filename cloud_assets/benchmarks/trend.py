@@ -3,6 +3,7 @@
 Points stand in the order in which they are given, at even distances: steps of two runs overlap.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from cloud_assets.benchmarks.svg import (
     placeholder,
     plain,
     render,
-    thinned,
 )
 from cloud_assets.documents import Interval, Outcome
 
@@ -93,6 +93,7 @@ def _trend(
     drawn = points[-MOST:]
     if not any(finite(measure(point)) for point in drawn):
         return placeholder(f"No checkpoint was measured yet: {label}.")
+    every = math.ceil(len(drawn) / 9)
     with drawing(230) as figure:
         axes = figure.add_subplot()
         for run in dict.fromkeys(point.run for point in drawn):
@@ -103,7 +104,8 @@ def _trend(
         axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
         if extra is not None:
             extra(axes, drawn)
-        places = thinned(drawn, 9)
+        # The newest is always named.
+        places = range((len(drawn) - 1) % every, len(drawn), every)
         axes.set_xticks(places, [plain(str(drawn[place].step), 8) for place in places])
         axes.set_xlim(-0.6, len(drawn) - 0.4)
         axes.set_title(label)

@@ -38,6 +38,14 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{significant(value)} {unit}"
 
 
+def between(interval: Interval, unit: str) -> str:
+    """`151 – 187 ms`: the bounds, with the unit once where both have the same."""
+    low, high = quantity(interval.low, unit), quantity(interval.high, unit)
+    if low.partition(" ")[2] == high.partition(" ")[2]:
+        low = low.partition(" ")[0]
+    return f"{low} – {high}"
+
+
 def size(count: int) -> str:
     """`1.32 MB`, decimal as disks are sold."""
     value, unit = float(count), "bytes"
