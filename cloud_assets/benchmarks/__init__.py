@@ -1,1 +1,1 @@
-"""Measuring a served checkpoint: quality over an evaluation suite, load over a profile."""
+"""Quality and load: what is measured of a served checkpoint, and the pages that show it."""
