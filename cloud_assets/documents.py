@@ -84,7 +84,7 @@ class PairedComparison(Document):
 
 
 class QualityReport(Document):
-    """An evaluation suite over one endpoint, and what the quality gate said of it then."""
+    """An evaluation suite over one endpoint; until the gate has judged it, it has not passed."""
 
     key: str
     digest: str
@@ -93,8 +93,8 @@ class QualityReport(Document):
     items: tuple[ItemResult, ...]
     accuracy: Interval
     comparison: PairedComparison | None
-    passed: bool
-    reasons: tuple[str, ...]
+    passed: bool = False
+    reasons: tuple[str, ...] = ()
     seconds: float
     measured_at: datetime
 

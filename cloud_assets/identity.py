@@ -67,3 +67,8 @@ class StorePaths:
 
     def report(self, fingerprint: str, name: str) -> str:
         return f"reports/{self.key}/{fingerprint[:16]}/{name}"
+
+
+def trend_page_path(model: str) -> str:
+    """Where the trend page of a model is, relative to the root of the object store."""
+    return f"reports/{model}.html"

@@ -165,6 +165,14 @@ def verdict(
     return QualityVerdict(reached and not worse, tuple(reasons))
 
 
+def judged(report: QualityReport, *, minimum_accuracy: float, significance: float) -> QualityReport:
+    """The report with the gate's word in it."""
+    passed, reasons = verdict(
+        report, minimum_accuracy=minimum_accuracy, significance=significance
+    )
+    return report.model_copy(update={"passed": passed, "reasons": reasons})
+
+
 def _worse(comparison: PairedComparison, significance: float) -> bool:
     return (
         comparison.champion_only > comparison.candidate_only and comparison.p_value < significance

@@ -1,0 +1,69 @@
+"""Load-tests a served checkpoint by the profile in force and keeps report and raw rows."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cloud_assets.benchmarks.measurement import Subject, measure
+from cloud_assets.benchmarks.schedule import make_plan
+from cloud_assets.documents import BenchmarkReport, Manifest
+from cloud_assets.identity import StorePaths
+from cloud_assets.settings import Settings
+from resources.errors import PermanentError
+from resources.load import LoadResult, run_load
+from resources.object_store import ObjectStore
+from resources.request_rows import write_parquet
+from resources.serving import Slot
+
+
+def load_test(slot: Slot, settings: Settings) -> LoadResult:
+    """Run the profile's schedule against `slot`."""
+    plan = make_plan(
+        settings.benchmark,
+        prompts=_prompts(settings, slot.model_name),
+        url=slot.url,
+        model=slot.model_name,
+    )
+    with tempfile.TemporaryDirectory(prefix="ai-how-load-") as directory:
+        return run_load(plan, work_directory=Path(directory))
+
+
+def keep_report(
+    result: LoadResult, manifest: Manifest, settings: Settings, store: ObjectStore
+) -> BenchmarkReport:
+    """The report of `result`, written to the store with the raw rows beside it."""
+    paths = StorePaths(manifest.key)
+    measured_at = datetime.now(UTC)
+    rows = paths.report(manifest.fingerprint, f"requests-{measured_at:%Y%m%dT%H%M%SZ}.parquet")
+    with tempfile.TemporaryDirectory(prefix="ai-how-rows-") as directory:
+        table = Path(directory) / "requests.parquet"
+        write_parquet(result.rows, table)
+        store.write(rows, table.read_bytes())
+    subject = Subject(manifest.key, manifest.digest, rows, measured_at)
+    report = measure(result, settings.benchmark, subject)
+    store.write(
+        paths.report(manifest.fingerprint, "benchmark.json"), report.model_dump_json().encode()
+    )
+    return report
+
+
+def _prompts(settings: Settings, model: str) -> list[Mapping[str, Any]]:
+    """The profile's prompts, else those of the model's evaluation suite."""
+    path = settings.benchmark.prompts or settings.evaluation.suites.get(model)
+    if path is None:
+        raise PermanentError(
+            "the load test",
+            f"find prompts for `{model}`",
+            "neither the profile nor the evaluation names any",
+            hint="set platform.benchmark.prompts to a file of JSON lines",
+        )
+    try:
+        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise PermanentError(
+            "the load test", f"read {path}", str(error), hint="one JSON object a line"
+        ) from error
