@@ -34,6 +34,8 @@ ENDPOINT_JOB = "converge_endpoints"
 TREND_JOB = "refresh_trends"
 
 FINGERPRINT_TAG = "ai-how/fingerprint"
+OUTCOME_TAG = "ai-how/outcome"
+TRY_TAG = "ai-how/try"
 PARTITION_TAG = "dagster/partition"
 
 #: Aliases of registered versions; `previous` is the one that a rollback returns to.

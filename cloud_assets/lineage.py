@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from cloud_assets.documents import Manifest
 from cloud_assets.identity import StorePaths
 from cloud_assets.settings import Settings
-from resources.errors import PermanentError, TransientError
+from resources.errors import AiHowError, PermanentError, TransientError
 from resources.object_store import ObjectStore
 from resources.serving import Servable
 
@@ -30,7 +30,7 @@ def outcomes() -> Iterator[None]:
         yield
     except TransientError as error:
         raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
-    except PermanentError as error:
+    except AiHowError as error:
         raise dg.Failure(
             str(error), metadata={"fix": error.hint or ""}, allow_retries=False
         ) from error
@@ -38,10 +38,11 @@ def outcomes() -> Iterator[None]:
 
 def read_document(store: ObjectStore, name: str, kind: type[D]) -> D | None:
     """The document `name`; None where there is none. Raises PermanentError when it is damaged."""
-    if not store.exists(name):
+    content = store.read(name)
+    if content is None:
         return None
     try:
-        return kind.model_validate_json(store.read(name))
+        return kind.model_validate_json(content)
     except ValidationError as error:
         raise PermanentError(
             "the object store",

@@ -1,0 +1,188 @@
+"""Keeps watch over the roots: which checkpoints are new, which are ready, what the others wait for.
+
+Remembers between looks what need not be looked at again, so that a look costs one `stat` a run
+however many checkpoints there are. All of it can be lost: it is made again from the disk and from
+the keys that the graph knows.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloud_assets.models.contents import fingerprint_of
+from cloud_assets.models.layout import Inspection, State, inspect
+from cloud_assets.models.scan import (
+    Found,
+    Observation,
+    default_quiet_seconds,
+    list_run,
+    observe,
+    run_directories,
+)
+from cloud_assets.settings import Root
+
+#: A directory's mtime moves in steps; one younger than this when listed may hide a later change.
+SETTLED_SECONDS = 2.0
+#: What did not change for long is looked at less often: a tenth of its age, at most this.
+LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A checkpoint that nobody asked for yet; `since` is when it last changed, Unix time."""
+
+    key: str
+    inspection: Inspection
+    since: float
+    ready: bool
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found: ready to be requested, still waiting, and names that make no key."""
+
+    ready: tuple[Sighting, ...]
+    waiting: tuple[Sighting, ...]
+    unnamed: tuple[Found, ...]
+
+
+@dataclass
+class _Run:
+    mtime_ns: int
+    listed_at: float
+    found: tuple[Found, ...]
+
+
+@dataclass
+class _Pending:
+    found: Found
+    observation: Observation | None = None
+    sighting: Sighting | None = None
+    next_look: float = 0.0
+
+
+@dataclass
+class Watch:
+    """The watch over some roots; `known` are the keys already requested, with fingerprints.
+
+    A fingerprint of None is asked of `recorded` when the checkpoint is looked at again.
+    """
+
+    roots: Sequence[Root]
+    quiet_seconds: float | None
+    known: dict[str, str | None]
+    recorded: Callable[[str], str | None] = lambda key: None
+    _runs: dict[Path, _Run] = field(default_factory=dict)
+    _pending: dict[str, _Pending] = field(default_factory=dict)
+    _revisits: deque[Found] = field(default_factory=deque)
+
+    def look(self, now: float) -> Look:
+        """Look once. Raises TransientError or PermanentError for a root that cannot be listed."""
+        for root in self.roots:
+            self._look_at(root, now)
+        sightings = [self._judge(pending, now) for pending in list(self._pending.values())]
+        present = [sighting for sighting in sightings if sighting is not None]
+        return Look(
+            ready=tuple(sorted((s for s in present if s.ready), key=lambda s: s.since)),
+            waiting=tuple(s for s in present if not s.ready),
+            unnamed=tuple(f for run in self._runs.values() for f in run.found if f.key is None),
+        )
+
+    def requested(self, sighting: Sighting) -> None:
+        """Take the checkpoint off the list; it comes back when its files change."""
+        pending = self._pending.pop(sighting.key, None)
+        self.known[sighting.key] = sighting.inspection.fingerprint
+        if pending is not None:
+            self._revisits.append(pending.found)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Look at these anew, as if they had never been requested."""
+        for key in keys:
+            self.known.pop(key, None)
+        self._runs.clear()
+
+    def revisit(self, count: int) -> None:
+        """Compare `count` known checkpoints with what they were when they were requested."""
+        for _ in range(min(count, len(self._revisits))):
+            found = self._revisits.popleft()
+            if self._same(found):
+                self._revisits.append(found)
+
+    def _look_at(self, root: Root, now: float) -> None:
+        directories = dict(run_directories(root.path))
+        for gone in [run for run in self._runs if run.parent == root.path]:
+            if gone not in directories:
+                self._replace(gone, None)
+        for directory, mtime_ns in directories.items():
+            run = self._runs.get(directory)
+            if run is None or run.mtime_ns != mtime_ns or not _settled(run):
+                found = tuple(list_run(directory, root.model))
+                self._replace(directory, _Run(mtime_ns, now, found))
+
+    def _replace(self, directory: Path, run: _Run | None) -> None:
+        """Exchange what is known of a run for what it holds now."""
+        before = self._runs.pop(directory, None)
+        was = {f.directory for f in before.found} if before else set()
+        names = {f.directory for f in run.found} if run else set()
+        for key in [k for k, p in self._pending.items() if p.found.directory in was - names]:
+            del self._pending[key]
+        if run is None:
+            return
+        self._runs[directory] = run
+        for found in run.found:
+            if found.key is None:
+                continue
+            if str(found.key) not in self.known:
+                self._pending.setdefault(str(found.key), _Pending(found))
+            elif found.directory not in was:
+                self._revisits.append(found)
+
+    def _judge(self, pending: _Pending, now: float) -> Sighting | None:
+        if now < pending.next_look:
+            return pending.sighting
+        inspection = inspect(pending.found.directory)
+        quiet = observe(
+            pending.observation,
+            inspection.fingerprint,
+            now=now,
+            quiet_seconds=self._quiet_seconds(pending.found.directory),
+        )
+        pending.observation = quiet.observation
+        age = max(0.0, now - quiet.observation.since)
+        pending.next_look = now + min(LONGEST_PAUSE_SECONDS, age / 10)
+        final = inspection.state in (State.COMPLETE, State.REFUSED)
+        pending.sighting = Sighting(
+            str(pending.found.key), inspection, quiet.observation.since, final and quiet.ready
+        )
+        return pending.sighting
+
+    def _quiet_seconds(self, directory: Path) -> float:
+        if self.quiet_seconds is not None:
+            return self.quiet_seconds
+        return default_quiet_seconds(directory)
+
+    def _same(self, found: Found) -> bool:
+        """Whether a known checkpoint is what it was; if not it is pending again."""
+        key = str(found.key)
+        now_there = fingerprint_of(found.directory)
+        if now_there is None:
+            return os.path.isdir(found.directory)
+        if self.known.get(key) is None:
+            self.known[key] = self.recorded(key) or now_there
+        if self.known[key] == now_there:
+            return True
+        del self.known[key]
+        self._pending[key] = _Pending(found)
+        return False
+
+
+def waiting_for(look: Look) -> Mapping[str, str]:
+    """What each checkpoint that is not ready waits for, by its key or its odd name."""
+    waits = {s.key: s.inspection.reason or "until nothing changes" for s in look.waiting}
+    return waits | {str(f.directory): f.refusal or "" for f in look.unnamed}
+
+
+def _settled(run: _Run) -> bool:
+    return run.listed_at - run.mtime_ns / 1e9 > SETTLED_SECONDS

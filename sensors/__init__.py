@@ -1,0 +1,1 @@
+"""When to act: new checkpoints, failed runs, drift. What is done is the graph's business."""

@@ -1,0 +1,129 @@
+"""The `drift` sensor: what serves is held against what should, and held checkpoints get another try.
+
+It only notices; the run that it asks for puts things right and is on record.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from cloud_assets import keys
+from cloud_assets.documents import Outcome
+from cloud_assets.settings import Settings
+from resources.mlflow import Registry
+from resources.serving import ServingBackend, SlotState
+
+#: A held checkpoint is tried again after this, doubled with each try.
+FIRST_RETRY_SECONDS = 20
+LONGEST_RETRY_SECONDS = 15 * 60
+MOST_RETRIES = 8
+#: How long a convergence that failed is left alone.
+PAUSE_AFTER_FAILURE = timedelta(seconds=30)
+ACTIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def differences(
+    models: Sequence[str], registry: Registry, serving: ServingBackend
+) -> tuple[str, ...]:
+    """What is not as it should be, one sentence each."""
+    routes, slots = serving.routes(), {slot.url: slot for slot in serving.slots()}
+    found = []
+    for model in models:
+        champion = registry.alias(model, keys.CHAMPION)
+        route = routes.get(model)
+        if champion is None:
+            continue
+        slot = slots.get(route.url) if route else None
+        if route is None or route.digest != champion.digest:
+            found.append(f"{model}: behind the endpoint is {route and route.key}, not the champion")
+        elif slot is None or slot.digest != champion.digest:
+            found.append(f"{model}: the champion's model server is gone")
+        elif slot.state is SlotState.FAILED:
+            found.append(f"{model}: the champion's model server failed: {slot.reason}")
+    return tuple(found)
+
+
+def build_sensor(
+    job: dg.UnresolvedAssetJobDefinition, converge: dg.UnresolvedAssetJobDefinition
+) -> dg.SensorDefinition:
+    """The sensor that asks for `converge` on drift and for `job` where a checkpoint is held up."""
+
+    @dg.sensor(
+        name="drift",
+        jobs=[job, converge],
+        minimum_interval_seconds=4,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Repairs endpoints whose champion is not served, and retries what was held up.",
+    )
+    def drift(
+        context: dg.SensorEvaluationContext,
+        settings: dg.ResourceParam[Settings],
+        registry: dg.ResourceParam[Registry],
+        serving: dg.ResourceParam[ServingBackend],
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        models = sorted({root.model for root in settings.roots})
+        found = differences(models, registry, serving)
+        requests = list(retries(context.instance))
+        if found and _may_converge(context.instance):
+            requests.append(
+                dg.RunRequest(job_name=keys.ENDPOINT_JOB, tags={"ai-how/drift": "; ".join(found)})
+            )
+        if not requests:
+            yield dg.SkipReason("; ".join(found) or "everything is as it should be")
+        yield from requests
+
+    return drift
+
+
+def retries(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
+    """A run for each held checkpoint whose pause is over."""
+    now = datetime.now(UTC)
+    failed = instance.get_run_records(
+        dg.RunsFilter(
+            job_name=keys.RELEASE_JOB,
+            statuses=[dg.DagsterRunStatus.FAILURE],
+            tags={keys.OUTCOME_TAG: Outcome.HELD.value},
+            updated_after=now - timedelta(days=1),
+        ),
+        limit=100,
+    )
+    for record in failed:
+        run = record.dagster_run
+        key, tries = run.tags[keys.PARTITION_TAG], int(run.tags.get(keys.TRY_TAG, "0")) + 1
+        pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (tries - 1))
+        over = record.update_timestamp.astimezone(UTC) + timedelta(seconds=pause) < now
+        if tries > MOST_RETRIES or not over or not _is_newest(instance, run):
+            continue
+        fingerprint = run.tags.get(keys.FINGERPRINT_TAG, "")
+        yield dg.RunRequest(
+            run_key=f"{key}:{fingerprint[:16]}:{run.run_id}",
+            job_name=keys.RELEASE_JOB,
+            partition_key=key,
+            tags={keys.FINGERPRINT_TAG: fingerprint, keys.TRY_TAG: str(tries)},
+        )
+
+
+def _is_newest(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    tags = {keys.PARTITION_TAG: run.tags[keys.PARTITION_TAG]}
+    newest = instance.get_runs(dg.RunsFilter(job_name=keys.RELEASE_JOB, tags=tags), limit=1)
+    return bool(newest) and newest[0].run_id == run.run_id
+
+
+def _may_converge(instance: dg.DagsterInstance) -> bool:
+    """Not while a convergence is under way, and not at once after one that failed."""
+    newest = instance.get_run_records(dg.RunsFilter(job_name=keys.ENDPOINT_JOB), limit=1)
+    if not newest:
+        return True
+    status = newest[0].dagster_run.status
+    if status in ACTIVE:
+        return False
+    age = datetime.now(UTC) - newest[0].update_timestamp.astimezone(UTC)
+    return status is dg.DagsterRunStatus.SUCCESS or age > PAUSE_AFTER_FAILURE
+
+

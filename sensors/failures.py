@@ -1,0 +1,93 @@
+"""The `failed_runs` sensor: every checkpoint whose run failed gets its reason, as a release.
+
+A checkpoint at fault is rejected; one that met a system out of order is held, and `drift` asks for
+it again. A run that Dagster itself will retry is not judged yet.
+"""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from cloud_assets import keys
+from cloud_assets.documents import Outcome
+
+WILL_RETRY_TAG = "dagster/will_retry"
+REASON_LENGTH = 1000
+
+
+def explain(events: Iterable[dg.DagsterEvent]) -> tuple[Outcome, str, str]:
+    """Outcome, reason and fix of a failed run, from its events in order.
+
+    A failed blocking check or a `dg.Failure` is the checkpoint's own; anything else held it up.
+    """
+    for event in events:
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed and evaluation.blocking:
+                reason = evaluation.description or f"the check {evaluation.check_name} failed"
+                fix = evaluation.metadata.get("fix")
+                return Outcome.REJECTED, reason, str(fix.value) if fix else ""
+        if event.is_step_failure:
+            return _explain_step(event)
+    return Outcome.HELD, "the run's process ended before its work was done", "it is tried again"
+
+
+def _explain_step(event: dg.DagsterEvent) -> tuple[Outcome, str, str]:
+    failure = event.step_failure_data
+    stage = event.step_key or "the run"
+    if failure.user_failure_data is not None:
+        fix = failure.user_failure_data.metadata.get("fix")
+        reason = failure.user_failure_data.description or "it failed"
+        return Outcome.REJECTED, f"{stage}: {reason}", str(fix.value) if fix else ""
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    words = error.message.strip().splitlines()[0] if error and error.message else "it failed"
+    return Outcome.HELD, f"{stage}: {words}"[:REASON_LENGTH], "it is tried again by itself"
+
+
+def build_sensor(
+    job: dg.UnresolvedAssetJobDefinition, converge: dg.UnresolvedAssetJobDefinition
+) -> dg.SensorDefinition:
+    """The sensor over failed runs of `job`; it asks for `converge` to clean up after them."""
+
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        monitored_jobs=[job],
+        request_job=converge,
+        minimum_interval_seconds=1,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Writes down why a checkpoint's run failed.",
+    )
+    def failed_runs(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
+        run = context.dagster_run
+        key = run.tags.get(keys.PARTITION_TAG)
+        if key is None or run.tags.get(WILL_RETRY_TAG) == "true":
+            return dg.SkipReason("Dagster retries the run itself")
+        records = context.instance.all_logs(run.run_id)
+        events = [record.dagster_event for record in records if record.dagster_event is not None]
+        outcome, reason, fix = explain(events)
+        _record(context.instance, run, outcome, reason, fix)
+        return dg.RunRequest(run_key=f"after:{run.run_id}")
+
+    return failed_runs
+
+
+def _record(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, outcome: Outcome, reason: str, fix: str
+) -> None:
+    key = run.tags[keys.PARTITION_TAG]
+    instance.add_run_tags(run.run_id, {keys.OUTCOME_TAG: outcome.value})
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            asset_key=keys.RELEASE,
+            partition=key,
+            metadata={
+                "outcome": outcome.value,
+                "reasons": [reason],
+                "fix": fix,
+                "requested_by": "the failed_runs sensor",
+                "run": run.run_id,
+            },
+        )
+    )
