@@ -1,0 +1,1 @@
+"""Checkpoints: found, judged, published. Serving and measuring them are other rooms' business."""
