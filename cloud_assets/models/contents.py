@@ -49,6 +49,15 @@ class Contents:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
+def fingerprint_of(directory: Path) -> str | None:
+    """The fingerprint of what stands there now; None when it cannot be read."""
+    try:
+        with opened(directory) as descriptor:
+            return read(descriptor, directory).fingerprint
+    except (OSError, RefusedCheckpoint):
+        return None
+
+
 def quoted(name: str) -> str:
     """`name` fit for a table: control characters escaped, at most 80 characters."""
     text = repr(name)[1:-1]

@@ -1,0 +1,66 @@
+"""The only place where the graph is put together: assets, jobs, sensors, and the outside world."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from cloud_assets import keys
+from cloud_assets.benchmarks import assets as benchmarks
+from cloud_assets.models import assets as models
+from cloud_assets.serving import assets as serving
+from cloud_assets.settings import Settings
+from cloud_assets.settings_file import load_settings
+from resources.mlflow import Registry
+from resources.object_store import ObjectStore
+from resources.process_serving import ProcessServing
+from resources.supervisor import Supervisor
+from sensors import checkpoints, drift, failures
+
+STAGES = [
+    models.checkpoint,
+    models.model_artifact,
+    models.registered_model,
+    serving.inference_service,
+    benchmarks.quality_report,
+    benchmarks.benchmark_report,
+    serving.release,
+]
+
+release_job = dg.define_asset_job(
+    keys.RELEASE_JOB,
+    selection=[*STAGES, benchmarks.benchmark_trend],
+    executor_def=dg.in_process_executor,
+    description="One checkpoint through all stages.",
+)
+endpoint_job = dg.define_asset_job(
+    keys.ENDPOINT_JOB,
+    selection=[serving.endpoint],
+    executor_def=dg.in_process_executor,
+    description="Every champion up and behind its endpoint, nothing left over.",
+)
+
+
+def outside_world(settings: Settings) -> Mapping[str, object]:
+    """The systems that assets and sensors act on; none of them is asked anything yet."""
+    store = ObjectStore(
+        settings.store_url, endpoint=settings.store.endpoint, region=settings.store.region
+    )
+    supervisor = Supervisor(settings.home)
+    return {
+        "settings": settings,
+        "store": store,
+        "registry": Registry(settings.registry_url),
+        "serving": ProcessServing(settings.home, supervisor, fetch=store.fetch_prefix),
+    }
+
+
+defs = dg.Definitions(
+    assets=[*STAGES, benchmarks.benchmark_trend, serving.endpoint],
+    jobs=[release_job, endpoint_job],
+    sensors=[
+        checkpoints.build_sensor(release_job),
+        failures.build_sensor(release_job, endpoint_job),
+        drift.build_sensor(release_job, endpoint_job),
+    ],
+    resources=outside_world(load_settings()),
+)
