@@ -162,6 +162,14 @@ class Supervisor:
         except FileNotFoundError:
             return ()
 
+    def was_killed(self, name: str) -> bool:
+        """Whether the program's last end was by SIGKILL, as the daemon's own log has it.
+
+        The program's state does not tell while it starts: supervisor.process forgets the exit.
+        """
+        ends = [line for line in self.tail("supervisord", 200) if f" exited: {name} (" in line]
+        return bool(ends) and "terminated by SIGKILL" in ends[-1]
+
     def shutdown(self, *, timeout_seconds: float = 60) -> None:
         """End the daemon and all it started; the programs are run again by the next `start`."""
         if not self.home.is_dir():

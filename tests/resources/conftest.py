@@ -8,6 +8,8 @@ import pytest
 
 from resources.supervisor import Supervisor, sweep
 
+pytest.register_assert_rewrite("tests.resources.serving_contract")
+
 Eventually = Callable[[Callable[[], object]], None]
 
 
