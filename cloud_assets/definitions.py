@@ -6,6 +6,7 @@ import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.benchmarks import assets as benchmarks
+from cloud_assets.lineage import fetcher
 from cloud_assets.models import assets as models
 from cloud_assets.serving import assets as serving
 from cloud_assets.settings import Settings
@@ -50,7 +51,7 @@ def outside_world(settings: Settings) -> Mapping[str, object]:
         "settings": settings,
         "store": store,
         "registry": Registry(settings.registry_url),
-        "serving": ProcessServing(settings.home, supervisor, fetch=store.fetch_prefix),
+        "serving": ProcessServing(settings.home, supervisor=supervisor, fetch=fetcher(store)),
     }
 
 

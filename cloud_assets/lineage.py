@@ -3,8 +3,9 @@
 So each asset can be materialised alone, in a backfill or after a crash, as well as in a whole run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
@@ -75,3 +76,14 @@ def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Serv
         runtime=settings.serving.runtime,
         adapter_of=manifest.base_model,
     )
+
+
+def fetcher(store: ObjectStore) -> Callable[[str, Path], None]:
+    """Fills a directory with what is published at a location, each file held to its manifest."""
+
+    def fetch(location: str, directory: Path) -> None:
+        prefix = location.removeprefix(store.url(""))
+        manifest = published(store, prefix.split("/")[1])
+        store.fetch(prefix, directory, {file.name: file.sha256 for file in manifest.files})
+
+    return fetch

@@ -74,7 +74,8 @@ class Registry:
     def register(self, wanted: Registration) -> tuple[Version, bool]:
         """The version of `wanted.digest` and whether it was made by this call."""
         with self._errors(f"register `{wanted.key}`"):
-            found = self._find(wanted.model, f"tags.`{DIGEST_TAG}` = '{wanted.digest}'")
+            same = f"tags.`{KEY_TAG}` = '{wanted.key}' and tags.`{DIGEST_TAG}` = '{wanted.digest}'"
+            found = self._find(wanted.model, same)
             if found is not None:
                 return found, False
             experiment = self._experiment(wanted.model)
@@ -174,7 +175,7 @@ class Registry:
 
     def _run(self, experiment: str, wanted: Registration) -> str:
         """The run of this digest; one left behind by a killed registration is taken up again."""
-        tagged = f"tags.`{DIGEST_TAG}` = '{wanted.digest}'"
+        tagged = f"tags.`{KEY_TAG}` = '{wanted.key}' and tags.`{DIGEST_TAG}` = '{wanted.digest}'"
         found = self._client.search_runs([experiment], tagged, max_results=1)
         if found:
             return str(found[0].info.run_id)

@@ -76,6 +76,9 @@ class ProcessServing:
             self._drop_unused(record.servable)
         return known
 
+    def exclusive(self, endpoint: str) -> AbstractContextManager[None]:
+        return self._locked(f"endpoint-{endpoint}", 60)
+
     def routes(self) -> Mapping[str, Route]:
         table = gateway_routes.read(self.routes_path)
         return {endpoint: entry.route for endpoint, entry in table.items()}

@@ -125,5 +125,3 @@ def _may_converge(instance: dg.DagsterInstance) -> bool:
         return False
     age = datetime.now(UTC) - newest[0].update_timestamp.astimezone(UTC)
     return status is dg.DagsterRunStatus.SUCCESS or age > PAUSE_AFTER_FAILURE
-
-

@@ -30,7 +30,9 @@ def write_checkpoint_page(
         manifest=manifest,
         quality=_quality(store, manifest),
         benchmark=_benchmark(store, manifest),
-        decision=read_document(store, paths.report(manifest.fingerprint, "decision.json"), Decision),
+        decision=read_document(
+            store, paths.report(manifest.fingerprint, "decision.json"), Decision
+        ),
         stages=stages,
         rows=rows,
         profile=settings.benchmark,

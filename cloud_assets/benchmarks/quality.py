@@ -167,9 +167,7 @@ def verdict(
 
 def judged(report: QualityReport, *, minimum_accuracy: float, significance: float) -> QualityReport:
     """The report with the gate's word in it."""
-    passed, reasons = verdict(
-        report, minimum_accuracy=minimum_accuracy, significance=significance
-    )
+    passed, reasons = verdict(report, minimum_accuracy=minimum_accuracy, significance=significance)
     return report.model_copy(update={"passed": passed, "reasons": reasons})
 
 
