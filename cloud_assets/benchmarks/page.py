@@ -78,6 +78,7 @@ def checkpoint_page(record: CheckpointRecord) -> str:
         minimum_accuracy=record.minimum_accuracy,
         right=len(quality.items) - len(failing) if quality else 0,
         failing=failing[:LISTED_ITEMS],
+        failing_count=len(failing),
         unlisted=max(0, len(failing) - LISTED_ITEMS),
         files=files[:LISTED_FILES],
         unlisted_files=max(0, len(files) - LISTED_FILES),
