@@ -164,7 +164,7 @@ def stage_waterfall(stages: Mapping[str, float]) -> str:
         axes.set_yticks(range(len(known)), [name for name, _ in known])
         axes.set_ylim(len(known) - 0.5, -0.5)
         # Room for the label behind the last bar.
-        axes.set_xlim(0, total * 1.24 or 1.0)
+        axes.set_xlim(0, total * 1.32 or 1.0)
         axes.set_xlabel("seconds since the checkpoint was taken")
         axes.grid(visible=False, axis="y")
         return render(figure, f"{len(known)} stages, {duration(total)} in all")
