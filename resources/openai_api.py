@@ -85,7 +85,9 @@ class OpenAIClient:
 
         return self._tried(f"complete with `{model}`", attempt)
 
-    def stream(self, model: str, question: Question, *, max_tokens: int) -> Iterator[str]:
+    def stream(
+        self, model: str, question: Question, *, max_tokens: int
+    ) -> Generator[str, None, None]:
         """The pieces of the greedy answer as they come, none of them empty.
 
         Tried again only as long as no piece was handed out. A stream that breaks off, or ends

@@ -108,7 +108,7 @@ def throughput_over_time(rows: Sequence[RequestRow]) -> str:
     stops = sorted(stop for _, stop, ok in spans if ok)
     counts = [bisect_right(stops, high) - bisect_right(stops, low) for low, high in pairwise(edges)]
     grid = [end * place / 300 for place in range(301)]
-    with drawing(300) as figure:
+    with drawing(280) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         upper.stairs([count / width for count in counts], edges, fill=True, color=MAIN, alpha=0.85)
         upper.set_title("answers a second", color=INK)
@@ -164,7 +164,7 @@ def stage_waterfall(stages: Mapping[str, float]) -> str:
         axes.set_yticks(range(len(known)), [name for name, _ in known])
         axes.set_ylim(len(known) - 0.5, -0.5)
         # Room for the label behind the last bar.
-        axes.set_xlim(0, total * 1.24 or 1.0)
+        axes.set_xlim(0, total * 1.32 or 1.0)
         axes.set_xlabel("seconds since the checkpoint was taken")
         axes.grid(visible=False, axis="y")
         return render(figure, f"{len(known)} stages, {duration(total)} in all")

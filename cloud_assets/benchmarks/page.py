@@ -5,21 +5,17 @@ its content security policy. File names and model answers are hostile: Jinja esc
 except our own figures.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from cloud_assets.benchmarks import figures, trend
 from cloud_assets.benchmarks.figures import RequestRow
+from cloud_assets.benchmarks.rendering import marked, rendered
 from cloud_assets.benchmarks.trend import TrendPoint
 from cloud_assets.benchmarks.units import (
     between,
     duration,
-    probability,
     quantity,
     share,
     share_interval,
@@ -34,9 +30,6 @@ from cloud_assets.documents import (
     TargetResult,
 )
 from cloud_assets.settings import Profile
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 LISTED_ITEMS = 100
 LISTED_FILES = 200
@@ -75,7 +68,7 @@ def checkpoint_page(record: CheckpointRecord) -> str:
     """The page of one checkpoint, as one self-contained HTML document."""
     quality, files = record.quality, record.manifest.files
     failing = [item for item in quality.items if not item.passed] if quality else []
-    return _rendered(
+    return rendered(
         "checkpoint.html.j2",
         manifest=record.manifest,
         quality=quality,
@@ -85,6 +78,7 @@ def checkpoint_page(record: CheckpointRecord) -> str:
         minimum_accuracy=record.minimum_accuracy,
         right=len(quality.items) - len(failing) if quality else 0,
         failing=failing[:LISTED_ITEMS],
+        failing_count=len(failing),
         unlisted=max(0, len(failing) - LISTED_ITEMS),
         files=files[:LISTED_FILES],
         unlisted_files=max(0, len(files) - LISTED_FILES),
@@ -110,60 +104,13 @@ def trend_page(model: str, rows: Sequence[TrendPoint], *, champion: str | None =
     )
     listed = [_trend_row(point, champion) for point in reversed(rows[-LISTED_CHECKPOINTS:])]
     counted = f"{len(rows):,} checkpoint{'' if len(rows) == 1 else 's'}"
-    return _rendered(
+    return rendered(
         "trend.html.j2",
         model=model,
         summary=f"{counted} measured; champion: {champion or 'none yet'}.",
-        figures=_marked(drawn),
+        figures=marked(drawn),
         rows=listed,
     )
-
-
-def shown(value: object, limit: int = 400) -> str:
-    """`value` as text that can be read and does no harm: at most `limit` characters, control and
-    direction characters replaced by signs that can be seen. Escaping is left to Jinja.
-    """
-    text = str(value)
-    more = f" … ({len(text):,} characters)" if len(text) > limit else ""
-    return "".join(map(_visible, text[:limit])) + more
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t" or not unicodedata.category(character).startswith("C"):
-        return character
-    return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "�"
-
-
-@cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        shown=shown,
-        duration=duration,
-        size=size,
-        figure=significant,
-        probability=probability,
-    )
-    return environment
-
-
-def _rendered(template: str, **context: Any) -> str:
-    return _environment().get_template(template).render(context)
-
-
-def _marked(drawn: Sequence[str]) -> list[str]:
-    """Our own figures, which are markup; the only texts that are not escaped."""
-    from markupsafe import Markup
-
-    return [Markup(svg) for svg in drawn]
 
 
 def _figures(record: CheckpointRecord) -> dict[str, str]:
@@ -180,7 +127,7 @@ def _figures(record: CheckpointRecord) -> dict[str, str]:
         drawn["stages"] = figures.stage_waterfall(record.stages)
     if record.log_history:
         drawn["loss"] = figures.training_loss(record.log_history, record.manifest.step)
-    return dict(zip(drawn, _marked(list(drawn.values())), strict=True))
+    return dict(zip(drawn, marked(list(drawn.values())), strict=True))
 
 
 def _tiles(record: CheckpointRecord) -> list[dict[str, str]]:

@@ -31,7 +31,7 @@ PALETTE = {
 }
 INK, MUTED, GRID, MAIN, OTHER, BOUND, GOOD, SHADE = (drawn for drawn, _ in PALETTE.values())
 
-WIDTH, HEIGHT = 480, 250
+WIDTH, HEIGHT = 420, 230
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 
 # Matplotlib's settings are the whole process's; one figure at a time changes them.
@@ -40,7 +40,7 @@ _LOCK = RLock()
 
 @contextmanager
 def drawing(height: int = HEIGHT) -> Iterator["Figure"]:
-    """An empty figure of 480 units' width, to be drawn and rendered inside the block."""
+    """An empty figure of 420 units' width, to be drawn and rendered inside the block."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -94,7 +94,7 @@ def _trend(
     if not any(finite(measure(point)) for point in drawn):
         return placeholder(f"No checkpoint was measured yet: {label}.")
     every = math.ceil(len(drawn) / 9)
-    with drawing(230) as figure:
+    with drawing(210) as figure:
         axes = figure.add_subplot()
         for run in dict.fromkeys(point.run for point in drawn):
             _draw_run(axes, drawn, run, measure)
