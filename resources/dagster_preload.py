@@ -3,10 +3,6 @@
 Running one empty job imports what Dagster imports late; it starts no thread that a fork would lose.
 """
 
-import dagster._cli.api
-import dagster._core.storage.runs.sqlite
-import dagster._core.storage.schedules.sqlite
-import dagster._daemon.cli
 import dagster_graphql  # noqa: F401  # named by workspace tooling that the worker's CLI loads
 import mlflow.entities
 import mlflow.tracking  # noqa: F401

@@ -5,9 +5,11 @@ only when it names this host and, if a browser sent it, comes from the UI's own 
 `python -m resources.dagster_webserver --port 3000 -w workspace.yaml`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -66,17 +68,17 @@ def _queries(scope: Scope) -> bool:
 
 def main() -> None:
     """Dagster's own command line, with the guard around the application that it serves."""
-    from dagster_webserver import cli
+    import dagster_webserver.cli as command
 
-    create = cli.create_app_from_workspace_process_context
+    create: Callable[..., Starlette] = vars(command)["create_app_from_workspace_process_context"]
 
-    def guarded(*args: object, **kwargs: object) -> ASGIApp:
+    def guarded(*args: Any, **kwargs: Any) -> Starlette:
         app = create(*args, **kwargs)
         app.add_middleware(CrossSiteGuard)
         return app
 
-    cli.create_app_from_workspace_process_context = guarded
-    cli.main()
+    vars(command)["create_app_from_workspace_process_context"] = guarded
+    command.main()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from cloud_assets.benchmarks.pages import (
     write_checkpoint_page,
     write_trend_page,
 )
-from cloud_assets.benchmarks.quality import judged, quality_report as report_of
+from cloud_assets.benchmarks.quality import judged
+from cloud_assets.benchmarks.quality import quality_report as report_of
 from cloud_assets.benchmarks.quality_gate import champion_report, evaluate, suite_of
 from cloud_assets.documents import Manifest, Verdict
 from cloud_assets.identity import StorePaths, trend_page_path
@@ -162,9 +163,8 @@ def benchmark_trend(
         pages = {}
         for model in sorted({root.model for root in settings.roots}):
             champion = registry.alias(model, keys.CHAMPION)
-            write_trend_page(
-                store, model, published_manifests(store, model), champion and champion.key
-            )
+            served = champion.key if champion else None
+            write_trend_page(store, model, published_manifests(store, model), served)
             pages[model] = dg.MetadataValue.url(store.url(trend_page_path(model)))
     return dg.MaterializeResult(metadata=pages)
 

@@ -139,7 +139,8 @@ def default_quiet_seconds(path: Path, mounts: Path = Path("/proc/mounts")) -> fl
     return SHARED_QUIET_SECONDS if shared else LOCAL_QUIET_SECONDS
 
 
-def _list_run(run: Path, model: str) -> Iterator[Found]:
+def list_run(run: Path, model: str) -> Iterator[Found]:
+    """The `checkpoint-…` directories of one run; none when it vanished meanwhile."""
     try:
         with os.scandir(run) as found:
             names = [
