@@ -1,6 +1,10 @@
 """The vocabulary of the graph: asset names, groups, partitions, owners, pools and run tags."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+#: What `dg.define_asset_job` returns; dagster does not export its name.
+AssetJob = UnresolvedAssetJobDefinition
 
 CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 

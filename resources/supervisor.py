@@ -3,12 +3,10 @@
 The file it reads is `supervisor_config`'s business, the wire `supervisor_client`'s.
 """
 
-import hashlib
 import logging
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -22,8 +20,6 @@ from resources.supervisor_client import Refused
 from resources.supervisor_config import DaemonFiles, Program
 
 MARKER = "AI_HOW_SUPERVISED"
-# sun_path holds 108 bytes; supervisord binds `<socket>.<pid>` first.
-_SOCKET_BYTES = 96
 _LOCK_SECONDS = 60.0
 # One program that cannot start must not keep the others from it; its state tells.
 _CANNOT_START = {
@@ -90,7 +86,9 @@ class Supervisor:
         self._lock = run / "supervisor.lock"
         self._config = run / "supervisord.conf"
         self.files = DaemonFiles(
-            socket=_socket_path(self.home), pid=run / "supervisord.pid", logs=self.home / "logs"
+            socket=supervisor_client.socket_path(self.home),
+            pid=run / "supervisord.pid",
+            logs=self.home / "logs",
         )
 
     def is_running(self) -> bool:
@@ -263,32 +261,11 @@ class Supervisor:
     def _make_directories(self) -> None:
         for directory in (self.home, self._lock.parent, self.files.logs):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make_private(self.files.socket.parent)
+        supervisor_client.make_private(self.files.socket.parent)
 
     def _remove_stale_files(self) -> None:
         self.files.socket.unlink(missing_ok=True)
         self.files.pid.unlink(missing_ok=True)
-
-
-def _socket_path(home: Path) -> Path:
-    near = home / "run" / "supervisor.sock"
-    if len(os.fsencode(near)) <= _SOCKET_BYTES:
-        return near
-    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    return base / f"ai-how-{name}" / "supervisor.sock"
-
-
-def _make_private(directory: Path) -> None:
-    directory.mkdir(mode=0o700, exist_ok=True)
-    found = directory.lstat()
-    if found.st_uid != os.getuid() or directory.is_symlink():
-        raise PermanentError(
-            "the platform",
-            f"use {directory}",
-            "it belongs to somebody else",
-            hint="choose a home with a shorter path",
-        )
 
 
 def _state(answer: Mapping[str, Any]) -> ProgramState:

@@ -3,14 +3,19 @@
 What to ask it, and when, is `supervisor`'s business.
 """
 
+import hashlib
 import http.client
+import os
 import socket
+import tempfile
 import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
 from resources.errors import PermanentError, TransientError
 
+# sun_path holds 108 bytes; supervisord binds `<socket>.<pid>` first.
+_SOCKET_BYTES = 96
 # supervisor.xmlrpc.Faults; importing it costs 0.1 s of CPU.
 SHUTDOWN_STATE = 6
 BAD_NAME = 10
@@ -21,6 +26,29 @@ ALREADY_STARTED = 60
 NOT_RUNNING = 70
 ALREADY_ADDED = 90
 STILL_RUNNING = 91
+
+
+def socket_path(home: Path) -> Path:
+    """Where the daemon of `home` listens: below it, or in a runtime directory if that is deep."""
+    near = home / "run" / "supervisor.sock"
+    if len(os.fsencode(near)) <= _SOCKET_BYTES:
+        return near
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return base / f"ai-how-{name}" / "supervisor.sock"
+
+
+def make_private(directory: Path) -> None:
+    """Have the directory, readable by this user alone; PermanentError if it is another's."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if found.st_uid != os.getuid() or directory.is_symlink():
+        raise PermanentError(
+            "the platform",
+            f"use {directory}",
+            "it belongs to somebody else",
+            hint="choose a home with a shorter path",
+        )
 
 
 class Refused(PermanentError):

@@ -22,7 +22,7 @@ WAITS_KEPT = 50
 
 
 class Requests:
-    """What was asked for and is not seen as a run yet; survives in the code server, not a restart."""
+    """What was asked for and is not seen as a run yet; lives as long as the code server."""
 
     def __init__(self, instance: dg.DagsterInstance, settings: Settings) -> None:
         self._instance = instance
@@ -86,7 +86,7 @@ def skip_reason(look: Look) -> str:
     return f"{len(waits)} not ready: " + "; ".join(listed)
 
 
-def build_sensor(job: dg.JobDefinition | dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def build_sensor(job: keys.AssetJob) -> dg.SensorDefinition:
     """The sensor that requests `job`; its memory is made at the first tick in a process."""
     memory: dict[str, Requests] = {}
 

@@ -1,4 +1,4 @@
-"""The `drift` sensor: what serves is held against what should, and held checkpoints get another try.
+"""The `drift` sensor: what serves is held against what should; held checkpoints are retried.
 
 It only notices; the run that it asks for puts things right and is on record.
 """
@@ -49,9 +49,7 @@ def differences(
     return tuple(found)
 
 
-def build_sensor(
-    job: dg.UnresolvedAssetJobDefinition, converge: dg.UnresolvedAssetJobDefinition
-) -> dg.SensorDefinition:
+def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefinition:
     """The sensor that asks for `converge` on drift and for `job` where a checkpoint is held up."""
 
     @dg.sensor(

@@ -46,9 +46,7 @@ def _explain_step(event: dg.DagsterEvent) -> tuple[Outcome, str, str]:
     return Outcome.HELD, f"{stage}: {words}"[:REASON_LENGTH], "it is tried again by itself"
 
 
-def build_sensor(
-    job: dg.UnresolvedAssetJobDefinition, converge: dg.UnresolvedAssetJobDefinition
-) -> dg.SensorDefinition:
+def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefinition:
     """The sensor over failed runs of `job`; it asks for `converge` to clean up after them."""
 
     @dg.run_failure_sensor(

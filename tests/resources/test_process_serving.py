@@ -45,7 +45,7 @@ def _model(directory: Path, **behaviour: object) -> str:
 
 def _servable(location: str, **changes: str) -> Servable:
     first = Servable("m.run.1", "m", "a" * 64, location, "tiny")
-    return replace(first, **changes)  # type: ignore[arg-type]
+    return replace(first, **changes)
 
 
 @pytest.fixture

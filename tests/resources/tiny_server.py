@@ -1,7 +1,8 @@
 """A model server of the standard library alone: real HTTP, starts in 0.1 s, fails on demand.
 
 `behaviour.json` in the model's directory: `refuse` (the error it ends with), `mute` (never
-answers a completion), `slow` (seconds until it listens), `name` (the name it answers under), `chunks` and `pause` for streams.
+answers a completion), `slow` (seconds until it listens), `name` (the name it answers under),
+`chunks` and `pause` for streams.
 """
 
 import argparse
