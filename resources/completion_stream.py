@@ -111,4 +111,5 @@ def _has_content(choice: dict[str, Any]) -> bool:
 
 
 def _count(found: Any, otherwise: int | None) -> int | None:
-    return found if isinstance(found, int) and 0 <= found < 2**31 else otherwise
+    # JSON's true is an int to Python.
+    return found if type(found) is int and 0 <= found < 2**31 else otherwise

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+StartServer = Callable[..., str]
 SERVER = Path(__file__).parent.parent / "doubles" / "timed_model_server.py"
 
 
@@ -28,13 +29,14 @@ def timed_server(*options: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def start_server(request: pytest.FixtureRequest) -> Callable[..., str]:
+def start_server() -> Iterator[StartServer]:
     """Starts servers that end with the test: `url = start_server("--ttft", "0.1")`."""
+    with ExitStack() as running:
+        yield lambda *options: running.enter_context(timed_server(*options))
 
-    def start(*options: str) -> str:
-        block = timed_server(*options)
-        url = block.__enter__()
-        request.addfinalizer(lambda: block.__exit__(None, None, None))
-        return url
 
-    return start
+@pytest.fixture(scope="module")
+def start_shared() -> Iterator[StartServer]:
+    """The same for servers that several tests of a module look at."""
+    with ExitStack() as running:
+        yield lambda *options: running.enter_context(timed_server(*options))

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_a_rate_too_low_for_the_window_leaves_it_empty() -> None:
 
 
 def test_a_plan_carries_only_what_the_api_knows_of_a_prompt() -> None:
-    prompts = [
+    prompts: list[dict[str, Any]] = [
         {"prompt": "2+2=", "expected": "4"},
         {"messages": [{"role": "user", "content": "hi"}], "id": 3},
     ]

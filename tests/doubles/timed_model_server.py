@@ -117,6 +117,14 @@ async def silent(this: Answer) -> None:
     await asyncio.sleep(3600)
 
 
+async def flood(this: Answer) -> None:
+    """Comments for ever, as a keep-alive of a prompt that is never done."""
+    this.head()
+    while True:
+        await this.send(b": keepalive\n\n")
+        await asyncio.sleep(0.01)
+
+
 async def broken(this: Answer) -> None:
     """An error event after the first token, as vLLM sends it, then [DONE]."""
     this.head()
@@ -157,6 +165,7 @@ BEHAVIOURS: dict[str, Exchange] = {
     "cut": cut,
     "unfinished": unfinished,
     "silent": silent,
+    "flood": flood,
     "broken": broken,
     "garbage": garbage,
     "hang up": hang_up,
@@ -170,9 +179,13 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.stalling = False
+        self.connections = 0
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
+            if self.options.single and self.connections > 1:
+                return
             while await self.request(reader, writer):
                 pass
         except (OSError, asyncio.IncompleteReadError):
@@ -208,6 +221,7 @@ async def main() -> None:
     parser.add_argument("--stall", type=float, default=0.0)
     parser.add_argument("--every", type=float, default=6.0)
     parser.add_argument("--keep-alive", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--single", action="store_true", help="take only the first connection")
     server = Server(parser.parse_args())
     listening = await asyncio.start_server(server.connection, "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{listening.sockets[0].getsockname()[1]}\n")
