@@ -49,6 +49,7 @@ TARGETS_MET = dg.AssetCheckSpec(
 
 @dg.asset(
     name=keys.QUALITY_REPORT,
+    op_tags={"dagster/priority": "1"},
     deps=[keys.INFERENCE_SERVICE],
     partitions_def=keys.CHECKPOINTS,
     group_name=keys.ML_GROUP,
