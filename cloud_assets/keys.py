@@ -1,48 +1,64 @@
-"""The vocabulary of the graph: asset names, groups, partitions, owners, pools and run tags."""
+"""The vocabulary of the graph: partitions, group, owners and pool, and the names of `stages`."""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from cloud_assets.stages import (
+    BENCH_TAG,
+    BENCHMARK_REPORT,
+    BENCHMARK_TREND,
+    CANDIDATE,
+    CHAMPION,
+    CHECKPOINT,
+    ENDPOINT,
+    ENDPOINT_JOB,
+    FINGERPRINT_TAG,
+    INFERENCE_SERVICE,
+    MODEL_ARTIFACT,
+    OUTCOME_TAG,
+    PARTITION_TAG,
+    PREVIOUS,
+    QUALITY_REPORT,
+    REGISTERED_MODEL,
+    RELEASE,
+    RELEASE_JOB,
+    STAGES,
+    TRY_TAG,
+)
 
 #: What `dg.define_asset_job` returns; dagster does not export its name.
 AssetJob = UnresolvedAssetJobDefinition
 
 CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
-CHECKPOINT = "checkpoint"
-MODEL_ARTIFACT = "model_artifact"
-REGISTERED_MODEL = "registered_model"
-INFERENCE_SERVICE = "inference_service"
-QUALITY_REPORT = "quality_report"
-BENCHMARK_REPORT = "benchmark_report"
-RELEASE = "release"
-BENCHMARK_TREND = "benchmark_trend"
-ENDPOINT = "endpoint"
-
-#: The stages of one checkpoint, in the order in which a run goes through them.
-STAGES = (
-    CHECKPOINT,
-    MODEL_ARTIFACT,
-    REGISTERED_MODEL,
-    INFERENCE_SERVICE,
-    QUALITY_REPORT,
-    BENCHMARK_REPORT,
-    RELEASE,
-)
-
 ML_GROUP = "ml"
 ML_OWNERS = ["team:ml-platform"]
 GPU_POOL = "gpu"
 
-RELEASE_JOB = "release_checkpoint"
-ENDPOINT_JOB = "converge_endpoints"
-TREND_JOB = "refresh_trends"
-
-FINGERPRINT_TAG = "ai-how/fingerprint"
-OUTCOME_TAG = "ai-how/outcome"
-TRY_TAG = "ai-how/try"
-PARTITION_TAG = "dagster/partition"
-
-#: Aliases of registered versions; `previous` is the one that a rollback returns to.
-CANDIDATE = "candidate"
-CHAMPION = "champion"
-PREVIOUS = "previous"
+__all__ = [
+    "BENCHMARK_REPORT",
+    "BENCHMARK_TREND",
+    "BENCH_TAG",
+    "CANDIDATE",
+    "CHAMPION",
+    "CHECKPOINT",
+    "CHECKPOINTS",
+    "ENDPOINT",
+    "ENDPOINT_JOB",
+    "FINGERPRINT_TAG",
+    "GPU_POOL",
+    "INFERENCE_SERVICE",
+    "ML_GROUP",
+    "ML_OWNERS",
+    "MODEL_ARTIFACT",
+    "OUTCOME_TAG",
+    "PARTITION_TAG",
+    "PREVIOUS",
+    "QUALITY_REPORT",
+    "REGISTERED_MODEL",
+    "RELEASE",
+    "RELEASE_JOB",
+    "STAGES",
+    "TRY_TAG",
+    "AssetJob",
+]

@@ -24,7 +24,7 @@ mutation ($params: ExecutionParams!) {
     ... on InvalidSubsetError { message }
     ... on RunConfigValidationInvalid { errors { message } }
     ... on UnauthorizedError { message }
-    ... on JobNotFoundError { message }
+    ... on PipelineNotFoundError { message }
   }
 }
 """

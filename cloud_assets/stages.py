@@ -1,0 +1,37 @@
+"""The names that the graph and those who ask for it share, without Dagster: commands are quick."""
+
+CHECKPOINT = "checkpoint"
+MODEL_ARTIFACT = "model_artifact"
+REGISTERED_MODEL = "registered_model"
+INFERENCE_SERVICE = "inference_service"
+QUALITY_REPORT = "quality_report"
+BENCHMARK_REPORT = "benchmark_report"
+RELEASE = "release"
+BENCHMARK_TREND = "benchmark_trend"
+ENDPOINT = "endpoint"
+
+#: The stages of one checkpoint, in the order in which a run goes through them.
+STAGES = (
+    CHECKPOINT,
+    MODEL_ARTIFACT,
+    REGISTERED_MODEL,
+    INFERENCE_SERVICE,
+    QUALITY_REPORT,
+    BENCHMARK_REPORT,
+    RELEASE,
+)
+
+RELEASE_JOB = "release_checkpoint"
+ENDPOINT_JOB = "converge_endpoints"
+
+PARTITION_TAG = "dagster/partition"
+FINGERPRINT_TAG = "ai-how/fingerprint"
+OUTCOME_TAG = "ai-how/outcome"
+TRY_TAG = "ai-how/try"
+#: Set on a run that only measures again, and says nothing of how far the checkpoint is.
+BENCH_TAG = "ai-how/bench"
+
+#: Aliases of registered versions; `previous` is the one that a rollback returns to.
+CANDIDATE = "candidate"
+CHAMPION = "champion"
+PREVIOUS = "previous"
