@@ -126,16 +126,41 @@ def run_load(
     rows.unlink(missing_ok=True)
     plan.write(planned)
     limit = plan.longest_seconds if timeout_seconds is None else timeout_seconds
+    counter = _RowCounter(rows, len(plan.requests), progress)
     child = _start([str(planned), str(rows)], log)
     try:
-        code = _wait(child, limit, lambda: _report(progress, rows, len(plan.requests)))
+        code = _wait(child, limit, counter.look)
     finally:
         _end(child)
     if code is None:
         raise TransientError(SYSTEM, f"finish within {limit:.0f} s", _last_words(log))
     if code != 0:
         raise _failure(code, log)
+    counter.look()
     return _result(rows, len(plan.requests), log)
+
+
+class _RowCounter:
+    """Tells `progress` how many rows there are, reading only what was added since the last look."""
+
+    def __init__(
+        self, rows: Path, scheduled: int, progress: Callable[[int, int], None] | None
+    ) -> None:
+        self._rows = rows
+        self._scheduled = scheduled
+        self._progress = progress
+        self._read = self._count = 0
+
+    def look(self) -> None:
+        if self._progress is None or not self._rows.exists():
+            return
+        with self._rows.open("rb") as lines:
+            lines.seek(self._read)
+            added = lines.read()
+        self._read += len(added)
+        self._count += added.count(b"\n")
+        # The summary at the end is a line as well.
+        self._progress(min(self._count, self._scheduled), self._scheduled)
 
 
 def _start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
@@ -170,12 +195,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     if child.stdin is not None:
         child.stdin.close()
-
-
-def _report(progress: Callable[[int, int], None] | None, rows: Path, scheduled: int) -> None:
-    if progress is not None and rows.exists():
-        with rows.open("rb") as lines:
-            progress(min(sum(1 for _ in lines), scheduled), scheduled)
 
 
 def _result(rows: Path, scheduled: int, log: Path) -> LoadResult:

@@ -21,17 +21,7 @@ SUBJECT = Subject("qa.run.1", "d" * 64, "requests.parquet", datetime(2026, 1, 1,
 PROFILE = Profile(
     rate=10, warmup_seconds=1, steady_seconds=10, cooldown_seconds=1, output_tokens=3, targets=()
 )
-CLIENT = ClientFacts(
-    started_at=0.0,
-    wall_seconds=12.0,
-    cpu_share=0.1,
-    lag_p50=0.001,
-    lag_p99=0.002,
-    locust_version="2.47.0",
-    locust_requests=100,
-    locust_p50=0.1,
-    locust_p95=0.1,
-)
+CLIENT = ClientFacts(0.0, 12.0, 0.1, 0.001, 0.002, "2.47.0", 100, 0.1, 0.1)
 
 
 def make_row(number: int, *, intended: float, latency: float = 0.3, **changes: Any) -> RequestRow:
@@ -82,10 +72,6 @@ def report(
     return measure(
         LoadResult(rows, len(rows) if scheduled is None else scheduled, client), wanted, SUBJECT
     )
-
-
-def verdict(rows: tuple[RequestRow, ...], target: Target) -> Verdict:
-    return report(rows, target).targets[0].verdict
 
 
 def at_most(metric: Any, bound: float) -> Target:
@@ -176,79 +162,52 @@ def test_an_answer_that_was_not_streamed_has_no_ttft() -> None:
 # Targets.
 
 
-def test_a_clear_latency_passes() -> None:
-    assert verdict(make_rows(), at_most("latency_p95", 1.0)) is Verdict.PASS
+# Each sentence with the rows it speaks of, the target, and the verdict.
+VERDICTS: dict[str, tuple[tuple[RequestRow, ...], Target, Verdict]] = {
+    "a clear latency passes": (make_rows(), at_most("latency_p95", 1.0), Verdict.PASS),
+    "a clear miss fails": (make_rows(latency=1.2), at_most("latency_p95", 1.0), Verdict.FAIL),
+    "an interval that holds the bound is undecided": (
+        tuple(
+            make_row(n, intended=1 + n / 10, latency=0.9 + 0.2 * (n % 20) / 19) for n in range(100)
+        ),
+        at_most("latency_p50", 1.0),
+        Verdict.UNDECIDED,
+    ),
+    "too few cannot pass": (make_rows(71), at_most("latency_p95", 1.0), Verdict.UNDECIDED),
+    "too few can fail": (make_rows(71, latency=2), at_most("latency_p95", 1.0), Verdict.FAIL),
+    "failures are slow": (make_rows(failed=20), at_most("latency_p95", 1.0), Verdict.FAIL),
+    "no failure is none": (make_rows(25), at_most("failure_share", 0), Verdict.PASS),
+    "one failure is too many": (make_rows(failed=1), at_most("failure_share", 0), Verdict.FAIL),
+    "few failures of many": (make_rows(), at_most("failure_share", 0.05), Verdict.PASS),
+    "a share near its bound": (
+        make_rows(failed=5),
+        at_most("failure_share", 0.05),
+        Verdict.UNDECIDED,
+    ),
+    "many failures": (make_rows(failed=20), at_most("failure_share", 0.05), Verdict.FAIL),
+    "all were good": (make_rows(), at_least("attainment", 1.0), Verdict.PASS),
+    "one was not good": (make_rows(failed=1), at_least("attainment", 1.0), Verdict.FAIL),
+    "all that was offered was good": (make_rows(), at_least("goodput", 10.0), Verdict.PASS),
+    "more than was offered": (make_rows(), at_least("goodput", 11.0), Verdict.FAIL),
+    "throughput far above": (make_rows(), at_least("throughput", 5.0), Verdict.PASS),
+    "throughput near": (make_rows(), at_least("throughput", 9.0), Verdict.UNDECIDED),
+    "throughput far below": (make_rows(), at_least("throughput", 15.0), Verdict.FAIL),
+    "tokens far above": (make_rows(), at_least("output_tokens_per_second", 20), Verdict.PASS),
+    "tokens near": (make_rows(), at_least("output_tokens_per_second", 29), Verdict.UNDECIDED),
+    "tokens far below": (make_rows(), at_least("output_tokens_per_second", 40), Verdict.FAIL),
+}
 
 
-def test_a_clear_miss_fails() -> None:
-    assert verdict(make_rows(latency=1.2), at_most("latency_p95", 1.0)) is Verdict.FAIL
-
-
-def test_an_interval_that_holds_the_bound_is_undecided() -> None:
-    rows = tuple(
-        make_row(n, intended=1 + n / 10, latency=0.9 + 0.2 * (n % 20) / 19) for n in range(100)
-    )
-    assert verdict(rows, at_most("latency_p50", 1.0)) is Verdict.UNDECIDED
-
-
-def test_too_few_requests_cannot_pass_a_percentile() -> None:
-    assert verdict(make_rows(71), at_most("latency_p95", 1.0)) is Verdict.UNDECIDED
-
-
-def test_too_few_requests_can_fail_a_percentile() -> None:
-    assert verdict(make_rows(71, latency=2.0), at_most("latency_p95", 1.0)) is Verdict.FAIL
-
-
-def test_failures_enter_the_percentile_targets() -> None:
-    assert verdict(make_rows(failed=20), at_most("latency_p95", 1.0)) is Verdict.FAIL
-
-
-@pytest.mark.parametrize(("failed", "expected"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
-def test_no_failure_allowed_means_none(failed: int, expected: Verdict) -> None:
-    assert verdict(make_rows(25, failed=failed), at_most("failure_share", 0.0)) is expected
-
-
-@pytest.mark.parametrize(
-    ("failed", "expected"),
-    [(0, Verdict.PASS), (5, Verdict.UNDECIDED), (20, Verdict.FAIL)],
-)
-def test_a_failure_share_is_judged_by_its_interval(failed: int, expected: Verdict) -> None:
-    assert verdict(make_rows(failed=failed), at_most("failure_share", 0.05)) is expected
-
-
-@pytest.mark.parametrize(("failed", "expected"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
-def test_full_attainment_means_every_request(failed: int, expected: Verdict) -> None:
-    assert verdict(make_rows(failed=failed), at_least("attainment", 1.0)) is expected
-
-
-def test_full_goodput_passes_when_every_request_was_good() -> None:
-    assert verdict(make_rows(), at_least("goodput", 10.0)) is Verdict.PASS
-
-
-def test_more_goodput_than_was_offered_cannot_be_had() -> None:
-    assert verdict(make_rows(), at_least("goodput", 11.0)) is Verdict.FAIL
+@pytest.mark.parametrize("sentence", VERDICTS)
+def test_a_target_is_judged_by_its_interval(sentence: str) -> None:
+    rows, target, expected = VERDICTS[sentence]
+    assert report(rows, target).targets[0].verdict is expected
 
 
 def test_the_goodput_interval_is_that_of_the_share() -> None:
     found = report(make_rows(failed=10), at_least("goodput", 8.0)).targets[0]
     assert found.measured is not None
     assert (round(found.measured.low, 2), round(found.measured.high, 2)) == (8.26, 9.45)
-
-
-@pytest.mark.parametrize(
-    ("bound", "expected"),
-    [(5.0, Verdict.PASS), (9.0, Verdict.UNDECIDED), (15.0, Verdict.FAIL)],
-)
-def test_throughput_is_judged_by_its_interval(bound: float, expected: Verdict) -> None:
-    assert verdict(make_rows(), at_least("throughput", bound)) is expected
-
-
-@pytest.mark.parametrize(
-    ("bound", "expected"),
-    [(20.0, Verdict.PASS), (29.0, Verdict.UNDECIDED), (40.0, Verdict.FAIL)],
-)
-def test_token_rates_are_judged_by_their_interval(bound: float, expected: Verdict) -> None:
-    assert verdict(make_rows(), at_least("output_tokens_per_second", bound)) is expected
 
 
 def test_a_target_on_what_was_not_seen_is_undecided() -> None:
@@ -292,8 +251,8 @@ def test_a_run_with_missing_rows_is_invalid() -> None:
 
 
 def test_a_lagging_client_makes_the_run_invalid() -> None:
-    rows = tuple(replace(row, sent=row.intended + 0.06) for row in make_rows())
-    assert report(rows).invalid == ("the client sent late: P99 0.060 s, allowed are 0.050 s",)
+    rows = tuple(replace(row, sent=row.intended + 0.12) for row in make_rows())
+    assert report(rows).invalid == ("the client sent late: P99 0.120 s, allowed are 0.100 s",)
 
 
 def test_lag_in_the_warm_up_does_no_harm() -> None:
@@ -316,7 +275,7 @@ def test_every_reason_is_given() -> None:
     assert len(reasons_against(result, PROFILE)) == 3
 
 
-@pytest.mark.parametrize(("bound", "limit"), [(10.0, 0.5), (1.0, 0.05), (0.5, 0.05), (0.1, 0.025)])
+@pytest.mark.parametrize(("bound", "limit"), [(10.0, 0.5), (1.0, 0.1), (0.5, 0.1), (0.1, 0.02)])
 def test_the_allowed_lag_follows_the_tightest_bound(bound: float, limit: float) -> None:
     profile = PROFILE.model_copy(
         update={"targets": (at_most("ttft_p95", bound),), "objective": Objective(latency=None)}
@@ -326,11 +285,11 @@ def test_the_allowed_lag_follows_the_tightest_bound(bound: float, limit: float) 
 
 def test_the_objective_tightens_the_allowed_lag() -> None:
     profile = PROFILE.model_copy(update={"objective": Objective(latency=1.0, ttft=0.1)})
-    assert lag_limit(profile) == pytest.approx(0.025)
+    assert lag_limit(profile) == pytest.approx(0.02)
 
 
 def test_without_bounds_the_floor_is_allowed() -> None:
-    assert lag_limit(PROFILE.model_copy(update={"objective": Objective(latency=None)})) == 0.05
+    assert lag_limit(PROFILE.model_copy(update={"objective": Objective(latency=None)})) == 0.1
 
 
 # The document.
@@ -339,8 +298,3 @@ def test_without_bounds_the_floor_is_allowed() -> None:
 def test_a_report_with_infinite_figures_survives_json() -> None:
     found = report(make_rows(20, failed=5), at_most("latency_p95", 1.0))
     assert BenchmarkReport.model_validate_json(found.model_dump_json()) == found
-
-
-def test_a_report_names_its_subject() -> None:
-    found = report(make_rows())
-    assert (found.key, found.digest, found.rows) == ("qa.run.1", "d" * 64, "requests.parquet")
