@@ -22,8 +22,8 @@ from starlette.types import Receive, Scope, Send
 from resources import gateway_wire, upstream
 from resources.gateway_metrics import Metrics
 from resources.gateway_routes import Entry, WatchedTable
-from resources.loopback_guard import LOOPBACK, LoopbackGuard
 from resources.gateway_wire import BadRequest
+from resources.loopback_guard import LOOPBACK, LoopbackGuard
 from resources.upstream import Outgoing, Upstream, UpstreamCut, UpstreamGone
 
 MAX_BODY_BYTES = 32 * 2**20
