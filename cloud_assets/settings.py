@@ -150,7 +150,7 @@ class Profile(Section):
 
     name: str = "smoke"
     rate: Annotated[float, Field(gt=0, le=10_000)] = Field(
-        default=5, description="requests a second"
+        default=20, description="requests a second"
     )
     burstiness: Annotated[float, Field(gt=0, le=100)] = Field(
         default=1.0, description="shape of the gamma arrivals; 1 is Poisson"

@@ -57,7 +57,7 @@ class ForkRunLauncher(RunLauncher[Any], ConfigurableClass):
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
         self._context = get_context("forkserver")
         self._workers: dict[str, Any] = {}

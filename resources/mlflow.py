@@ -1,4 +1,4 @@
-"""MLflow as a registry of checkpoints: one registered model a model, one version a published digest.
+"""MLflow as a registry of checkpoints: a registered model a model, a version a published digest.
 
 A version points at bytes that stand elsewhere; nothing is uploaded through MLflow but reports.
 Every call can be repeated: what is there already is found by its digest and returned.

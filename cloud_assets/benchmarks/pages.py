@@ -1,4 +1,4 @@
-"""Gathers the documents of a checkpoint from the store and keeps its page, and its model's, there."""
+"""Gathers the documents of a checkpoint and keeps its page, and its model's, in the store."""
 
 from collections.abc import Mapping, Sequence
 

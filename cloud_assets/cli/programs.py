@@ -32,7 +32,7 @@ def code_socket(supervisor: Supervisor) -> Path:
 
 
 def instance_config() -> Mapping[str, Any]:
-    """`dagster.yaml`: one run a checkpoint, killed runs seen and retried, ticks not kept for ever."""
+    """`dagster.yaml`: one run a checkpoint, killed runs retried, ticks not kept for ever."""
     ticks = {"skipped": 1, "failure": 30, "success": 30, "started": 7}
     return {
         "run_launcher": {"module": "resources.dagster_launcher", "class": "ForkRunLauncher"},

@@ -175,7 +175,7 @@ class _Transfer:
         return files
 
     def discard(self) -> None:
-        """Remove what was sent of a fingerprint that can never be whole; what is published stays."""
+        """Remove what was sent of a fingerprint that can never be whole; the published stays."""
         manifest = read_manifest(self._store, self.paths.key)
         if manifest is None or manifest.fingerprint != self.inspection.fingerprint:
             self._store.delete_prefix(self._prefix)

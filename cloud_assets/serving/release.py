@@ -1,4 +1,4 @@
-"""The decision about one checkpoint, from its reports alone; what follows from it is in `assets`."""
+"""The decision about one checkpoint, from its reports alone; `promotion` carries it out."""
 
 from dataclasses import dataclass
 from typing import Literal
