@@ -5,7 +5,9 @@ first, the weights by rename, `trainer_state.json` last. What the files say is l
 """
 
 import json
+import math
 import pickle
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
+
+_NAME = re.compile(r"checkpoint-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -30,31 +34,50 @@ class ModelFiles:
     tokenizer_json: str
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is and how often it logs and saves, in optimizer steps."""
+
+    max_steps: int
+    save_steps: int
+    logging_steps: int = 5
+    steps_per_epoch: int = 1
+    batch_size: int = 1
+
+    def saves_at(self, step: int) -> bool:
+        """Whether the Trainer saves after `step`: every `save_steps`, and at the end."""
+        return step % self.save_steps == 0 or step == self.max_steps
+
+
 def trainer_state(
-    *, step: int, max_steps: int, steps_per_epoch: float, log_history: Sequence[Mapping[str, Any]]
+    step: int,
+    schedule: Schedule,
+    *,
+    log_history: Sequence[Mapping[str, Any]] = (),
+    trial_params: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The content of `trainer_state.json` as transformers 5 writes it."""
+    """The content of `trainer_state.json` at `step`, with the fields of transformers 5."""
     return {
         "best_global_step": None,
         "best_metric": None,
         "best_model_checkpoint": None,
-        "epoch": step / steps_per_epoch,
+        "epoch": step / schedule.steps_per_epoch,
         "eval_steps": 500,
         "global_step": step,
         "is_hyper_param_search": False,
         "is_local_process_zero": True,
         "is_world_process_zero": True,
         "log_history": list(log_history),
-        "logging_steps": 10,
-        "max_steps": max_steps,
+        "logging_steps": schedule.logging_steps,
+        "max_steps": schedule.max_steps,
         "num_input_tokens_seen": 0,
-        "num_train_epochs": max(1, round(max_steps / steps_per_epoch)),
-        "save_steps": 500,
+        "num_train_epochs": math.ceil(schedule.max_steps / schedule.steps_per_epoch),
+        "save_steps": schedule.save_steps,
         "stateful_callbacks": {},
         "total_flos": 0.0,
-        "train_batch_size": 1,
+        "train_batch_size": schedule.batch_size,
         "trial_name": None,
-        "trial_params": None,
+        "trial_params": trial_params,
     }
 
 
@@ -112,12 +135,28 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def rotate(run: Path, *, keep: int) -> list[Path]:
-    """Remove all but the newest `keep` checkpoints, oldest first, by modification time.
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoint directories of a run, complete or not, by step."""
+    found = {path: _NAME.fullmatch(path.name) for path in run.glob("checkpoint-*") if path.is_dir()}
+    steps = {path: int(match[1]) for path, match in found.items() if match}
+    return sorted(steps, key=lambda path: steps[path])
 
-    The Trainer goes by the directory's modification time too, and removes file by file.
+
+def read_trainer_state(directory: Path) -> dict[str, Any] | None:
+    """The last file of a checkpoint; None when it is not there or cut short."""
+    try:
+        state: dict[str, Any] = json.loads((directory / "trainer_state.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return state
+
+
+def rotate(run: Path, *, keep: int) -> list[Path]:
+    """Remove all but the newest `keep` checkpoints, oldest first; the removed ones.
+
+    By the directories' modification times and file by file, as the Trainer does it.
     """
-    found = sorted(run.glob("checkpoint-*"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    found = sorted(checkpoints(run), key=lambda path: path.stat().st_mtime_ns)
     stale = found[: max(0, len(found) - keep)]
     for directory in stale:
         shutil.rmtree(directory, ignore_errors=True)
