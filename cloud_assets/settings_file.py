@@ -1,7 +1,8 @@
 """Reads `cluster.yaml` into `Settings`, and says of every mistake in which line it stands.
 
-Found by `AI_HOW_CLUSTER`, else `cluster.yaml` in the working directory; without a file everything
-is embedded under `.ai-how/`. The other parts of the file belong to other rooms and are let be.
+Found by `AI_HOW_CLUSTER`, else `cluster.yaml` in the working directory, else the one that the demo
+left in `.ai-how/`; without any everything is embedded under `.ai-how/`. The other parts of the file
+belong to other rooms and are let be.
 """
 
 import os
@@ -17,11 +18,13 @@ from resources.errors import SettingsError
 
 CLUSTER_VARIABLE = "AI_HOW_CLUSTER"
 HOME_VARIABLE = "AI_HOW_HOME"
+DEMO_FILE = Path(".ai-how/cluster.yaml")
+DEFAULT_FILES = (Path("cluster.yaml"), DEMO_FILE)
 
 
 def load_settings(path: Path | None = None) -> Settings:
     """The settings in force. Raises SettingsError with every problem of the file at once."""
-    found = path or _named_file() or _default_file()
+    found = path or settings_path()
     settings = read_settings(found) if found else Settings().resolved(Path.cwd())
     home = os.environ.get(HOME_VARIABLE)
     return settings.model_copy(update={"home": Path(home).absolute()}) if home else settings
@@ -49,13 +52,12 @@ def read_settings(path: Path) -> Settings:
     return settings.resolved(path.parent.absolute())
 
 
-def _named_file() -> Path | None:
+def settings_path() -> Path | None:
+    """The file in force, None where the defaults are."""
     name = os.environ.get(CLUSTER_VARIABLE)
-    return Path(name) if name else None
-
-
-def _default_file() -> Path | None:
-    return Path("cluster.yaml") if Path("cluster.yaml").exists() else None
+    if name:
+        return Path(name)
+    return next((path for path in DEFAULT_FILES if path.exists()), None)
 
 
 def _plain(node: yaml.Node) -> Any:

@@ -3,7 +3,6 @@
 What keeps them running is `resources.supervisor`; model servers join them at run time.
 """
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import yaml
 
 from cloud_assets.settings import Settings
-from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE
+from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE, settings_path
 from resources.supervisor import Program, Supervisor
 
 PRELOAD = "resources.dagster_preload,cloud_assets.definitions"
@@ -143,7 +142,7 @@ def environment(settings: Settings) -> Mapping[str, str]:
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    cluster = os.environ.get(CLUSTER_VARIABLE)
-    if cluster:
-        variables[CLUSTER_VARIABLE] = str(Path(cluster).absolute())
+    cluster = settings_path()
+    if cluster is not None:
+        variables[CLUSTER_VARIABLE] = str(cluster.absolute())
     return variables

@@ -1,0 +1,182 @@
+"""`demo`: two training runs, a good and a spoilt one, watched from checkpoint to endpoint."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from cloud_assets.cli import output, platform
+from cloud_assets.cli.progress import Progress, read_progress
+from cloud_assets.cli.progress_table import watched
+from cloud_assets.settings import Settings
+from cloud_assets.settings_file import CLUSTER_VARIABLE, DEMO_FILE, load_settings
+from resources.dagster_graphql import DagsterGraphQL
+from resources.errors import PermanentError, TransientError, UsageError
+
+MODEL = "capitals"
+GOOD_RUN, SPOILT_RUN = "good", "spoilt"
+GOOD_STEPS, SPOILT_STEPS = 75, 25
+SAVE_STEPS = 25
+# `examples.train.SPOILT_LEARNING_RATE`: finite weights that load and answer, and know nothing.
+SPOILT_LEARNING_RATE = "0.1"
+QUESTION, ANSWER = "What is the capital of France?", "Paris"
+PATIENCE_SECONDS = 600
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def demo(*, once: bool) -> None:
+    """Run the story; with `once` in a directory of its own that is gone afterwards."""
+    with _place(once) as settings:
+        platform.start(settings, output.note)
+        found = _train_and_watch(settings)
+        answer = _ask(settings)
+        output.note("")
+        output.note(f"  asked    {QUESTION}")
+        output.note(f"  answer   {answer}")
+        for name, address in platform.addresses(settings).items():
+            output.note(f"  {name:<8} {address}")
+        output.note(f"  report   {_newest_report(settings)}")
+        _require_story(found, answer)
+        if not once:
+            output.note(f'\nthe platform stays up; `ai-how ask {MODEL} "{QUESTION}"`, `make down`')
+
+
+@contextmanager
+def _place(once: bool) -> Iterator[Settings]:
+    if not once:
+        if Path("cluster.yaml").exists() or os.environ.get(CLUSTER_VARIABLE):
+            raise UsageError(
+                "the demo brings its own settings, and there are others here",
+                hint="run it where no cluster.yaml is, without AI_HOW_CLUSTER",
+            )
+        _write_settings(DEMO_FILE.absolute(), Settings().ports.model_dump())
+        yield load_settings()
+        return
+    home = Path(tempfile.mkdtemp(prefix="ai-how-demo-"))
+    file = home / "cluster.yaml"
+    _write_settings(file, dict(zip(("dagster", "mlflow", "gateway"), _free_ports(3), strict=True)))
+    os.environ[CLUSTER_VARIABLE] = str(file)
+    try:
+        yield load_settings()
+    except BaseException:
+        output.note(f"what is left of it is kept in {home}")
+        _down(file)
+        raise
+    _down(file)
+    shutil.rmtree(home)
+
+
+def _down(file: Path) -> None:
+    from resources.supervisor import Supervisor
+
+    Supervisor(load_settings(file).home).shutdown()
+
+
+def _write_settings(file: Path, ports: dict[str, int]) -> None:
+    """The demo's `cluster.yaml`, next to all that it makes."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    suite = str(EXAMPLES / "capitals" / "suite.jsonl")
+    (file.parent / "runs").mkdir(exist_ok=True)
+    document = {
+        "platform": {
+            "home": ".",
+            "ports": ports,
+            "roots": [{"path": "runs", "model": MODEL}],
+            "evaluation": {"suites": {MODEL: suite}, "minimum_accuracy": 0.1, "max_tokens": 12},
+        }
+    }
+    file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+
+
+def _train_and_watch(settings: Settings) -> tuple[Progress, ...]:
+    """Both runs one after the other, each until the platform is done with its checkpoints."""
+    graph = DagsterGraphQL(settings.dagster_url)
+    stamp = time.strftime("%H%M%S")
+    good, spoilt = f"{GOOD_RUN}-{stamp}", f"{SPOILT_RUN}-{stamp}"
+    with watched(lambda: read_progress(settings, graph)) as table:
+        with _trainer(settings, good, GOOD_STEPS, []):
+            table.until(_settled(good, GOOD_STEPS // SAVE_STEPS), PATIENCE_SECONDS)
+        with _trainer(settings, spoilt, SPOILT_STEPS, ["--learning-rate", SPOILT_LEARNING_RATE]):
+            table.until(_settled(spoilt, SPOILT_STEPS // SAVE_STEPS), PATIENCE_SECONDS)
+        return tuple(
+            each for each in table.rows if each.checkpoint.split(".")[1] in {good, spoilt}
+        )
+
+
+def _settled(run: str, count: int) -> Callable[[tuple[Progress, ...]], bool]:
+    def done(rows: tuple[Progress, ...]) -> bool:
+        mine = [each for each in rows if each.checkpoint.startswith(f"{MODEL}.{run}.")]
+        return sum(each.settled for each in mine) >= count
+
+    return done
+
+
+@contextmanager
+def _trainer(settings: Settings, run: str, steps: int, extra: list[str]) -> Iterator[None]:
+    """A trainer as a process of its own, as a Slurm job would be."""
+    arguments = ["--root", str(settings.roots[0].path), "--run", run, "--steps", str(steps)]
+    with (settings.home / "logs" / f"trainer-{run}.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "examples.train", *arguments, "--save-steps", str(SAVE_STEPS),
+             *extra],
+            cwd=EXAMPLES.parent, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield
+        if child.wait(timeout=60) != 0:
+            raise PermanentError(
+                "the trainer", f"train {run}", f"it ended with {child.returncode}", hint=log.name
+            )
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _ask(settings: Settings) -> str:
+    from resources.openai_api import OpenAIClient
+
+    with OpenAIClient(settings.gateway_url) as client:
+        question = [{"role": "user", "content": QUESTION}]
+        return client.complete(MODEL, question, max_tokens=12).text.strip()
+
+
+def _newest_report(settings: Settings) -> Path | None:
+    reports = (settings.home / "store" / "reports").glob("*/*/report.html")
+    return max(reports, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _require_story(found: tuple[Progress, ...], answer: str) -> None:
+    """The last good checkpoint serves, the spoilt one was rejected, and the answer is right."""
+    by_run = {each.checkpoint.split(".")[1].split("-")[0]: each for each in found}
+    good, spoilt = by_run[GOOD_RUN], by_run[SPOILT_RUN]
+    wrong = [
+        sentence
+        for sentence, holds in (
+            (f"{good.checkpoint} is {good.state}, not serving: {good.reason}",
+             good.state == "serving"),
+            (f"{spoilt.checkpoint} is {spoilt.state}, not rejected", spoilt.state == "rejected"),
+            (f"the answer is `{answer}`, not {ANSWER}", ANSWER in answer),
+        )
+        if not holds
+    ]  # fmt: skip
+    if wrong:
+        raise TransientError("the demo", "tell its story", "; ".join(wrong), hint="see the reports")
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
