@@ -1,9 +1,11 @@
 """Writes checkpoints of every layout with tiny valid safetensors, without torch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+Change = Callable[[Path], object]
 
 
 def safetensors(tensors: Mapping[str, int], *, fill: bytes = b"\x01") -> bytes:
@@ -106,3 +108,23 @@ def _files(directory: Path, *names: str) -> None:
     directory.mkdir(exist_ok=True)
     for name in names:
         (directory / name).write_bytes(b"bytes of " + name.encode())
+
+
+def add(name: str, content: bytes = b"x") -> Change:
+    return lambda path: (path / name).write_bytes(content)
+
+
+def link(name: str, target: str) -> Change:
+    return lambda path: (path / name).symlink_to(target)
+
+
+def point_shard(target: str) -> Change:
+    """Let the index name `target` in place of its second shard."""
+
+    def change(path: Path) -> None:
+        index = path / "model.safetensors.index.json"
+        content = json.loads(index.read_text())
+        content["weight_map"]["layer.2"] = target
+        json_file(index, content)
+
+    return change
