@@ -42,12 +42,20 @@ class ObjectStore:
     Every method raises TransientError where trying again may help, else PermanentError.
     """
 
-    def __init__(self, url: str, *, endpoint: str | None = None, region: str = "us-east-1") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        endpoint: str | None = None,
+        region: str = "us-east-1",
+        retries: int = 3,
+    ) -> None:
         if not re.match(r"^(s3://[^/]+|file:///.+)", url):
             raise UsageError(f"`{url}` is neither s3://bucket/prefix nor file:///directory")
         self._url = url.rstrip("/")
         self._endpoint = endpoint
         self._region = region
+        self._retries = retries
 
     @property
     def root(self) -> Path | None:
@@ -114,7 +122,8 @@ class ObjectStore:
         with self._translated(f"read {name}"):
             try:
                 return bytes(obstore.get(self._store, name).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                _require_bucket(error)
                 return None
 
     def size(self, name: str) -> int | None:
@@ -147,7 +156,8 @@ class ObjectStore:
             try:
                 for chunk in obstore.get(self._store, name).stream(PART_BYTES):
                     digest.update(chunk)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                _require_bucket(error)
                 return None
         return digest.hexdigest()
 
@@ -189,8 +199,11 @@ class ObjectStore:
             if target.exists() and _file_sha256(target) == expected:
                 continue
             partial = directory / f".{name}.partial"
-            self._download(prefix + name, partial, expected)
-            os.replace(partial, target)
+            try:
+                self._download(prefix + name, partial, expected)
+                os.replace(partial, target)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def _download(self, name: str, target: Path, expected: str) -> None:
         import obstore
@@ -201,7 +214,6 @@ class ObjectStore:
                 digest.update(chunk)
                 file.write(chunk)
         if digest.hexdigest() != expected:
-            target.unlink()
             raise PermanentError(
                 "the object store",
                 f"fetch {name}",
@@ -237,13 +249,19 @@ class ObjectStore:
                 "read_timeout": "60s",
                 "timeout": "1h",
             },
-            retry_config={"max_retries": 3},
+            retry_config={"max_retries": self._retries},
         )
 
     @contextmanager
     def _translated(self, action: str) -> Iterator[None]:
         with translated(f"the object store {self._url}", action):
             yield
+
+
+def _require_bucket(error: FileNotFoundError) -> None:
+    """Raises `error` again where not the object but the whole bucket is missing."""
+    if "NoSuchBucket" in str(error):
+        raise error
 
 
 def _read_chunk(descriptor: int, length: int, offset: int) -> bytes:

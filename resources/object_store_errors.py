@@ -21,7 +21,9 @@ class _Meaning:
 
 _SPACE = "free space there, or let `store.url` point elsewhere"
 _RIGHTS = "let the platform's user write there"
+_ABSENT = _Meaning("there is no such object", "publish the checkpoint again")
 _ERRNO = {
+    errno.ENOENT: _ABSENT,
     errno.ENOSPC: _Meaning("the disk is full", _SPACE),
     errno.EDQUOT: _Meaning("the quota is used up", _SPACE),
     errno.EFBIG: _Meaning("the file is larger than allowed", "raise the limit (ulimit -f)"),
@@ -36,6 +38,7 @@ _ERRNO = {
 # Codes of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and MinIO's own.
 _S3 = {
     r"NoSuchBucket": _Meaning("there is no such bucket", "create it, or mend `store.url`"),
+    r"NoSuchKey|404 \w+": _ABSENT,
     r"AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|40[13] \w+": _Meaning(
         "access denied", "check the credentials and the bucket's policy"
     ),

@@ -167,11 +167,14 @@ def _link_target(path: Path, name: str, root: Path) -> os.stat_result:
     if not target.is_relative_to(root):
         raise RefusedCheckpoint(f"{quoted(name)} is a link that leads out of the run's directory")
     try:
-        return os.lstat(target)
+        status = os.lstat(target)
     except FileNotFoundError as error:
         if not os.path.lexists(path):
             raise
         raise RefusedCheckpoint(f"{quoted(name)} is a link that leads nowhere") from error
+    if stat.S_ISLNK(status.st_mode):
+        raise RefusedCheckpoint(f"{quoted(name)} is a link that leads nowhere")
+    return status
 
 
 def _refuse_special(name: str, status: os.stat_result, owner: int) -> None:

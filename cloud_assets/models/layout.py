@@ -1,10 +1,11 @@
 """Judges one checkpoint directory: its layout, whether it is complete, what of it is published.
 
-Only looks, at one moment; that nothing changes for a while is `scan`'s business. Completeness is
-the class-aware rule of docs/concepts: the marker that the trainer writes last, all shards, whole
-headers. A problem before the marker is there means waiting, the same problem after it refused.
+Only looks, at one moment; that nothing changes for a while is `scan`'s business. Complete
+means: the file that the trainer writes last, all shards, whole headers. A problem before that file
+is there means waiting, the same problem after it refused.
 """
 
+import errno
 import re
 import stat
 from dataclasses import dataclass, replace
@@ -100,7 +101,10 @@ def inspect(directory: Path) -> Inspection:
         return replace(seen, reason=f"the directory {name} is unreadable", fix=_READABLE)
     except OSError as error:
         reason = f"the directory cannot be read: {error.strerror}"
-        return replace(seen, state=State.REFUSED, reason=reason, fix=_PLAIN)
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            return replace(seen, state=State.REFUSED, reason=reason, fix=_PLAIN)
+        state = State.GONE if error.errno == errno.ESTALE else State.WAITING
+        return replace(seen, state=state, reason=reason, fix="look at the filesystem below it")
 
 
 _READABLE = "let the platform's group read it: chmod -R g+rX, or umask 027 in the training job"

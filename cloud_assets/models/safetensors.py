@@ -76,7 +76,7 @@ def _tensors(descriptor: int, size: int) -> frozenset[str]:
         raise _Flaw(f"the first tensor starts at {extents[0][0]:,}, not at 0")
     for (_, end), (start, _) in pairwise(extents):
         if start != end:
-            raise _Flaw(f"tensors leave a {'hole' if start > end else 'overlap'} at byte {end:,}")
+            raise _Flaw(f"tensors {'leave a hole' if start > end else 'overlap'} at byte {end:,}")
     end = body + extents[-1][1]
     if end != size:
         kind = "truncated" if size < end else "trailing bytes"

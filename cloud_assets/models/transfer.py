@@ -64,6 +64,8 @@ def publish(
     transfer = _Transfer(inspection, StorePaths(str(key)), store, progress)
     existing = transfer.published()
     if existing is not None:
+        # A kill may have come between the manifest and this.
+        store.delete_prefix(transfer.paths.receipts(inspection.fingerprint))
         return existing, Transferred(skipped_files=len(existing.files))
     files = _send_all(transfer)
     manifest = _manifest(inspection, key, files)
@@ -175,7 +177,7 @@ class _Transfer:
         return files
 
     def discard(self) -> None:
-        """Remove what was sent of a fingerprint that can never be whole; the published stays."""
+        """Remove what was sent of a fingerprint that cannot be whole; what is published stays."""
         manifest = read_manifest(self._store, self.paths.key)
         if manifest is None or manifest.fingerprint != self.inspection.fingerprint:
             self._store.delete_prefix(self._prefix)

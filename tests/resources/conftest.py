@@ -1,4 +1,4 @@
-"""Fixtures of the outside world: a platform home whose processes are ended with the test."""
+"""Fixtures of the outside world: a platform home whose processes end with the test, an S3 server."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from resources.supervisor import Supervisor, sweep
+from tests.doubles.s3_server import S3Server
 
 pytest.register_assert_rewrite("tests.resources.serving_contract")
 
@@ -38,3 +39,11 @@ def eventually() -> Eventually:
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    with S3Server("bucket") as running:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        yield running
