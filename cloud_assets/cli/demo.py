@@ -106,9 +106,7 @@ def _train_and_watch(settings: Settings) -> tuple[Progress, ...]:
             table.until(_settled(good, GOOD_STEPS // SAVE_STEPS), PATIENCE_SECONDS)
         with _trainer(settings, spoilt, SPOILT_STEPS, ["--learning-rate", SPOILT_LEARNING_RATE]):
             table.until(_settled(spoilt, SPOILT_STEPS // SAVE_STEPS), PATIENCE_SECONDS)
-        return tuple(
-            each for each in table.rows if each.checkpoint.split(".")[1] in {good, spoilt}
-        )
+        return tuple(each for each in table.rows if each.checkpoint.split(".")[1] in {good, spoilt})
 
 
 def _settled(run: str, count: int) -> Callable[[tuple[Progress, ...]], bool]:

@@ -29,25 +29,25 @@ Why = Annotated[str, typer.Option("--reason", help="Why; kept with the release."
 @app.command()
 def up() -> None:
     """Start the platform, or mend what of it does not run."""
-    from cloud_assets.cli import platform
+    from cloud_assets.cli.platform import up
 
-    platform.up()
+    up()
 
 
 @app.command()
 def down() -> None:
     """End the platform and every process that it started."""
-    from cloud_assets.cli import platform
+    from cloud_assets.cli.platform import down
 
-    platform.down()
+    down()
 
 
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show what runs, and where."""
-    from cloud_assets.cli import platform
+    from cloud_assets.cli.platform import status
 
-    platform.status(as_json=as_json)
+    status(as_json=as_json)
 
 
 @app.command()
@@ -56,17 +56,17 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines.")] = 50,
 ) -> None:
     """Print the last lines of a program's log."""
-    from cloud_assets.cli import platform
+    from cloud_assets.cli.platform import logs
 
-    platform.logs(program, lines)
+    logs(program, lines)
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check this machine and the settings, with the fix for what is wrong."""
-    from cloud_assets.cli import doctor as doctor_command
+    from cloud_assets.cli.doctor import doctor
 
-    doctor_command.doctor(as_json=as_json)
+    doctor(as_json=as_json)
 
 
 @app.command()
@@ -76,25 +76,25 @@ def demo(
     ] = False,
 ) -> None:
     """Train a tiny model and watch its checkpoints become an endpoint."""
-    from cloud_assets.cli import demo as demo_command
+    from cloud_assets.cli.demo import demo
 
-    demo_command.demo(once=once)
+    demo(once=once)
 
 
 @app.command()
 def checkpoints(as_json: Json = False) -> None:
     """Say of every checkpoint how far it came, and why not further."""
-    from cloud_assets.cli import checkpoints as checkpoints_command
+    from cloud_assets.cli.checkpoints import checkpoints
 
-    checkpoints_command.checkpoints(as_json=as_json)
+    checkpoints(as_json=as_json)
 
 
 @app.command()
 def endpoint(as_json: Json = False) -> None:
     """List the stable endpoints and what is behind each."""
-    from cloud_assets.cli import endpoints
+    from cloud_assets.cli.endpoints import endpoint
 
-    endpoints.endpoint(as_json=as_json)
+    endpoint(as_json=as_json)
 
 
 @app.command()
@@ -104,9 +104,9 @@ def ask(
     max_tokens: Annotated[int, typer.Option(help="The longest answer, in tokens.")] = 128,
 ) -> None:
     """Send a prompt to an endpoint and print the answer as it comes."""
-    from cloud_assets.cli import endpoints
+    from cloud_assets.cli.endpoints import ask
 
-    endpoints.ask(model, prompt, max_tokens=max_tokens)
+    ask(model, prompt, max_tokens=max_tokens)
 
 
 @app.command()
@@ -114,17 +114,17 @@ def bench(
     keys: Annotated[list[str], typer.Argument(help="Checkpoint keys.")], as_json: Json = False
 ) -> None:
     """Load-test checkpoints anew, one after the other, and wait for the reports."""
-    from cloud_assets.cli import requests
+    from cloud_assets.cli.requests import bench
 
-    requests.bench(keys, as_json=as_json)
+    bench(keys, as_json=as_json)
 
 
 @app.command()
 def promote(key: Key, reason: Why = "", as_json: Json = False) -> None:
     """Put a checkpoint behind its model's endpoint, whatever the gates said."""
-    from cloud_assets.cli import requests
+    from cloud_assets.cli.requests import promote
 
-    requests.promote(key, reason=reason, as_json=as_json)
+    promote(key, reason=reason, as_json=as_json)
 
 
 @app.command()
@@ -134,9 +134,9 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Put the previous champion of a model back behind its endpoint."""
-    from cloud_assets.cli import requests
+    from cloud_assets.cli.requests import rollback
 
-    requests.rollback(model, reason=reason, as_json=as_json)
+    rollback(model, reason=reason, as_json=as_json)
 
 
 @app.command()

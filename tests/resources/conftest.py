@@ -1,4 +1,4 @@
-"""Fixtures of the outside world: a platform home whose processes end with the test, an S3 server."""
+"""Fixtures of the outside world: a home whose processes end with the test, an S3 server."""
 
 import time
 from collections.abc import Callable, Iterator
