@@ -1,0 +1,114 @@
+"""`doctor`: whether this machine and the settings can carry the platform, and what mends them."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cloud_assets.cli import output
+from cloud_assets.settings import Settings
+from cloud_assets.settings_file import load_settings, settings_path
+from resources.errors import PermanentError
+from resources.supervisor import Supervisor
+
+LEAST_FREE_BYTES = 5 * 10**9
+LEAST_MEMORY_BYTES = 4 * 10**9
+RUNTIME_MODULES = {"mlx": "mlx_lm", "vllm": "vllm"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `fix` is what to do where it is not well."""
+
+    what: str
+    well: bool
+    found: str
+    fix: str = ""
+
+
+def doctor(*, as_json: bool) -> None:
+    settings = load_settings()
+    findings = list(examine(settings))
+    if as_json:
+        output.json_document([asdict(finding) for finding in findings])
+    else:
+        rows = [("pass" if f.well else "fail", f.what, f.found, f.fix) for f in findings]
+        output.table(("", "what", "found", "fix"), rows)
+    ill = [finding.what for finding in findings if not finding.well]
+    if ill:
+        raise PermanentError(
+            "this machine", "carry the platform", ", ".join(ill), hint="see the fixes above"
+        )
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything that `up` and the stages will need, without changing anything."""
+    path = settings_path()
+    yield Finding("settings", True, str(path) if path else "the defaults; no cluster.yaml")
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+    yield from _room(settings.home)
+    if not Supervisor(settings.home).is_running():
+        yield from (_port(name, port) for name, port in settings.ports)
+    yield _runtime(settings)
+    yield from (_root(root.path) for root in settings.roots)
+    yield from (_suite(model, settings) for model in sorted({r.model for r in settings.roots}))
+
+
+def _room(home: Path) -> Iterator[Finding]:
+    import psutil
+
+    place = next(each for each in (home, *home.parents) if each.exists())
+    free = shutil.disk_usage(place).free
+    yield Finding(
+        "disk", free >= LEAST_FREE_BYTES, f"{free / 1e9:.0f} GB free at {place}",
+        "" if free >= LEAST_FREE_BYTES else "free some space, or set platform.home elsewhere",
+    )  # fmt: skip
+    yield Finding(
+        "permissions", os.access(place, os.W_OK | os.X_OK), f"{place}",
+        f"let this user write to {place}",
+    )  # fmt: skip
+    memory = psutil.virtual_memory().available
+    yield Finding(
+        "memory", memory >= LEAST_MEMORY_BYTES, f"{memory / 1e9:.0f} GB available",
+        "" if memory >= LEAST_MEMORY_BYTES else "end something; the platform alone takes 2 GB",
+    )  # fmt: skip
+
+
+def _port(name: str, port: int) -> Finding:
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
+    fix = f"end what uses it, or set platform.ports.{name}" if taken else ""
+    return Finding(f"port {port} ({name})", not taken, "taken" if taken else "free", fix)
+
+
+def _runtime(settings: Settings) -> Finding:
+    name = settings.serving.runtime
+    there = importlib.util.find_spec(RUNTIME_MODULES[name]) is not None
+    fix = "" if there else f"install {RUNTIME_MODULES[name]}, or set platform.serving.runtime"
+    return Finding(f"runtime {name}", there, "installed" if there else "not installed", fix)
+
+
+def _root(path: Path) -> Finding:
+    there = path.is_dir() and os.access(path, os.R_OK | os.X_OK)
+    fix = "" if there else "create or mount it, and let this user read it"
+    return Finding(f"root {path}", there, "readable" if there else "not there or unreadable", fix)
+
+
+def _suite(model: str, settings: Settings) -> Finding:
+    from cloud_assets.benchmarks.suite import read_suite
+    from resources.errors import SettingsError
+
+    path = settings.evaluation.suites.get(model)
+    if path is None:
+        fix = f"set platform.evaluation.suites.{model}"
+        return Finding(f"suite of {model}", False, "none named", fix)
+    try:
+        items = len(read_suite(path).items)
+    except SettingsError as error:
+        return Finding(f"suite of {model}", False, error.problems[0], "mend the file")
+    return Finding(f"suite of {model}", True, f"{items} items in {path}")
