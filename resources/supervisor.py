@@ -15,7 +15,7 @@ from typing import Any
 
 from resources import atomic, supervisor_client, supervisor_config
 from resources.errors import PermanentError, TransientError
-from resources.supervisor_client import Refused
+from resources.supervisor_client import Refused, ShuttingDown
 from resources.supervisor_config import DaemonFiles, Program
 
 MARKER = "AI_HOW_SUPERVISED"
@@ -183,13 +183,16 @@ class Supervisor:
 
     def _end_daemon(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
-        try:
-            self._call("shutdown")
-            while time.monotonic() < deadline:
-                self._call("getState")
-                time.sleep(0.1)
-        except (TransientError, Refused):
-            return
+        method = "shutdown"
+        while time.monotonic() < deadline:
+            try:
+                self._call(method)
+            except ShuttingDown:
+                # Every call also wakes the daemon, which else looks after its programs each second.
+                time.sleep(0.05)
+            except TransientError:
+                return
+            method = "getState"
         _log.warning("supervisord did not end in %.0f s", timeout_seconds)
 
     def _launch(self) -> None:
