@@ -52,7 +52,6 @@ def read(path: Path) -> Table:
 
 def put(path: Path, endpoint: str, route: Route | None) -> None:
     """Put `route` behind the endpoint, or close it; a route that stands already is left alone."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with atomic.locked(path.with_suffix(".lock"), timeout_seconds=10):
         table = dict(read(path))
         known = table.pop(endpoint, None)

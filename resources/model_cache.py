@@ -38,14 +38,18 @@ class ModelCache:
             return _existing(Path(unquote(address.path)))
         if self._fetch is None:
             raise PermanentError("the model cache", f"fetch {location}", "it was given no fetch")
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = self._place(location)
         with atomic.locked(place.with_suffix(".lock"), timeout_seconds=timeout_seconds):
             if not place.is_dir():
                 partial = place.with_suffix(".partial")
-                partial.mkdir(mode=0o700, exist_ok=True)
-                self._fetch(location, partial)
-                partial.rename(place)
+                try:
+                    partial.mkdir(mode=0o700, exist_ok=True)
+                    self._fetch(location, partial)
+                    partial.rename(place)
+                except OSError as error:
+                    raise PermanentError(
+                        "the model cache", f"fetch {location}", str(error)
+                    ) from error
         return place
 
     def drop(self, location: str) -> None:

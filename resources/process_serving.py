@@ -150,9 +150,12 @@ class ProcessServing:
 
     def _run(self, record: SlotRecord, launch: Launch) -> None:
         directory = self._directory(record.name)
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700, parents=True)
-        (directory / launch.name).symlink_to(launch.directory, target_is_directory=True)
+        try:
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(mode=0o700, parents=True)
+            (directory / launch.name).symlink_to(launch.directory, target_is_directory=True)
+        except OSError as error:
+            raise PermanentError("the platform", f"use {directory}", str(error)) from error
         self._forget_log(record.name)
         runtime = self._runtime(record.servable)
         self._supervisor.add(slot_program.program(record, runtime, launch, directory=directory))
@@ -221,5 +224,4 @@ class ProcessServing:
     def _locked(self, name: str, timeout_seconds: float) -> AbstractContextManager[None]:
         # A few lock files for all slots ever, so that none has to be removed.
         path = self.home / "run" / f"serve-{zlib.crc32(name.encode()) % 16}.lock"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return atomic.locked(path, timeout_seconds=timeout_seconds)

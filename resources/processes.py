@@ -5,6 +5,7 @@ What is a platform's process is told by its environment, which children inherit.
 
 import logging
 import os
+import time
 
 import psutil
 
@@ -30,11 +31,11 @@ def end(processes: list[psutil.Process], *, grace_seconds: float) -> list[int]:
     victims.pop(os.getpid(), None)
     for process in victims.values():
         _signal(process, kill=False)
-    _, alive = psutil.wait_procs(list(victims.values()), timeout=grace_seconds)
+    alive = _still_running(list(victims.values()), grace_seconds)
     for process in alive:
         _log.warning("process %d did not end in %.0f s and is killed", process.pid, grace_seconds)
         _signal(process, kill=True)
-    psutil.wait_procs(alive, timeout=grace_seconds)
+    _still_running(alive, grace_seconds)
     return sorted(victims)
 
 
@@ -45,6 +46,23 @@ def listens(pid: int, port: int) -> bool:
     except psutil.NoSuchProcess:
         return False
     return any(port in _listening_ports(process) for process in family)
+
+
+def _still_running(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that run on after `seconds`. An orphan's zombie, which its parent may never reap, has
+    ended; psutil.wait_procs would wait for it."""
+    deadline = time.monotonic() + seconds
+    while processes and time.monotonic() < deadline:
+        time.sleep(0.02)
+        processes = [process for process in processes if _runs(process)]
+    return processes
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _carries(process: psutil.Process, variable: str, value: str) -> bool:

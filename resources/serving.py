@@ -16,7 +16,8 @@ class Servable:
     """One published checkpoint to be served.
 
     `name` is the model name clients ask for, `location` the URL of the published directory with
-    its final slash, `digest` the manifest's digest.
+    its final slash, `digest` the manifest's digest. Where it is a PEFT adapter, `adapter_of` is
+    the location of its base model.
     """
 
     key: str
@@ -77,7 +78,9 @@ class ServingBackend(Protocol):
     def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
         """Return once a real completion came back under `servable.name`.
 
-        Raises PermanentError with the engine's own last words when it cannot start.
+        A slot that is up is used again, one that failed is replaced, and then its URL may differ
+        from the one that routes hold. Raises PermanentError with the engine's own last words when
+        it cannot start, TransientError when it did not answer in time; both leave no new slot.
         """
         ...
 

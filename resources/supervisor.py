@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,13 @@ from typing import Any
 
 from resources import atomic, supervisor_client, supervisor_config
 from resources.errors import PermanentError, TransientError
-from resources.supervisor_client import Refused
+from resources.supervisor_client import Refused, ShuttingDown
 from resources.supervisor_config import DaemonFiles, Program
 
 MARKER = "AI_HOW_SUPERVISED"
 _LOCK_SECONDS = 60.0
+# Longer lines make fewer of them; a log of 10 MB is never read whole for its end.
+_LINE_BYTES = 400
 # One program that cannot start must not keep the others from it; its state tells.
 _CANNOT_START = {
     supervisor_client.ALREADY_STARTED,
@@ -153,12 +154,14 @@ class Supervisor:
         return self.files.log(name)
 
     def tail(self, name: str, lines: int) -> tuple[str, ...]:
-        """The last lines of the program's log, none where there is no log."""
+        """The last lines of the program's log, at most 400 bytes each on average."""
         try:
-            with self.log(name).open(encoding="utf-8", errors="replace") as file:
-                return tuple(line.rstrip("\n") for line in deque(file, maxlen=lines))
+            with self.log(name).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - lines * _LINE_BYTES))
+                text = file.read().decode("utf-8", "replace")
         except FileNotFoundError:
             return ()
+        return tuple(text.splitlines()[-lines:])
 
     def was_killed(self, name: str) -> bool:
         """Whether the program's last end was by SIGKILL, as the daemon's own log has it.
@@ -180,13 +183,16 @@ class Supervisor:
 
     def _end_daemon(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
-        try:
-            self._call("shutdown")
-            while time.monotonic() < deadline:
-                self._call("getState")
-                time.sleep(0.1)
-        except (TransientError, Refused):
-            return
+        method = "shutdown"
+        while time.monotonic() < deadline:
+            try:
+                self._call(method)
+            except ShuttingDown:
+                # Every call also wakes the daemon, which else looks after its programs each second.
+                time.sleep(0.05)
+            except TransientError:
+                return
+            method = "getState"
         _log.warning("supervisord did not end in %.0f s", timeout_seconds)
 
     def _launch(self) -> None:
@@ -249,18 +255,17 @@ class Supervisor:
         )
 
     def _write(self, programs: Mapping[str, Program]) -> None:
-        text = supervisor_config.render(programs.values(), self.files)
-        try:
-            atomic.replace(self._config, text)
-        except OSError as error:
-            raise PermanentError("the platform", f"write {self._config}", str(error)) from error
+        atomic.replace(self._config, supervisor_config.render(programs.values(), self.files))
 
     def _locked(self) -> Any:
         return atomic.locked(self._lock, timeout_seconds=_LOCK_SECONDS)
 
     def _make_directories(self) -> None:
-        for directory in (self.home, self._lock.parent, self.files.logs):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            for directory in (self.home, self._lock.parent, self.files.logs):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise PermanentError("the platform", f"use {self.home}", str(error)) from error
         supervisor_client.make_private(self.files.socket.parent)
 
     def _remove_stale_files(self) -> None:

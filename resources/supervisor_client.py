@@ -59,6 +59,13 @@ class Refused(PermanentError):
         self.code = fault.faultCode
 
 
+class ShuttingDown(TransientError):
+    """The daemon is ending its programs and takes no more orders."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__("supervisord", action, "it is shutting down")
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         super().__init__("localhost", timeout=timeout_seconds)
@@ -93,7 +100,7 @@ def call(path: Path, method: str, *arguments: object, timeout_seconds: float = 1
         return getattr(proxy.supervisor, method)(*arguments)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode == SHUTDOWN_STATE:
-            raise TransientError("supervisord", method, "it is shutting down") from fault
+            raise ShuttingDown(method) from fault
         raise Refused(method, fault) from fault
     except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
         raise TransientError(

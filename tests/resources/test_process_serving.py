@@ -19,8 +19,8 @@ from resources.errors import PermanentError, TransientError
 from resources.process_serving import ProcessServing
 from resources.runtimes import MLX, Launch, Runtime
 from resources.serving import Servable, Served, SlotState
-from resources.supervisor import MARKER, Supervisor
-from tests.resources.serving_contract import ServingContract
+from resources.supervisor import MARKER, Program, Supervisor
+from tests.resources.serving_contract import ServingContract, route_to
 
 pytestmark = pytest.mark.real
 Eventually = Callable[[Callable[[], object]], None]
@@ -238,6 +238,40 @@ def test_mlx_serves_a_checkpoint_under_its_name(backend: ProcessServing, tmp_pat
         SlotState.READY,
         {"spawn", "health", "first_completion"},
     )
+
+
+def test_an_endpoint_on_mlx_survives_a_kill(
+    backend: ProcessServing,
+    supervisor: Supervisor,
+    tmp_path: Path,
+    home: Path,
+    eventually: Eventually,
+) -> None:
+    tiny_llama.write_checkpoint(tmp_path / "checkpoint-1", seed=1, step=1)
+    servable = _servable((tmp_path / "checkpoint-1").as_uri() + "/", runtime="mlx")
+    served = backend.serve(servable, timeout_seconds=90)
+    backend.route("m", route_to(served))
+    url = f"http://127.0.0.1:{slot_program.free_port()}"
+    supervisor.add(_gateway(home, url))
+    eventually(lambda: _answers(url))
+    _kill(supervisor, served)
+    eventually(lambda: not _answers(url))
+    eventually(lambda: _answers(url))
+    assert backend.slots() == (served.slot,)
+
+
+def _gateway(home: Path, url: str) -> Program:
+    routes = str(home / "gateway" / "routes.json")
+    command = (sys.executable, "-m", "resources.gateway", "--routes", routes)
+    return Program("gateway", (*command, "--port", url.rpartition(":")[2]), home)
+
+
+def _answers(url: str) -> bool:
+    try:
+        model_server.complete(url, "m", timeout_seconds=5)
+    except TransientError:
+        return False
+    return True
 
 
 def test_mlx_tells_why_spoilt_weights_cannot_be_loaded(

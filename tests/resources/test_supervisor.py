@@ -158,6 +158,16 @@ def test_shutdown_leaves_no_process(home: Path, supervisor: Supervisor) -> None:
     assert _marked(home) == []
 
 
+def test_shutdown_lets_a_program_end_by_itself(
+    home: Path, supervisor: Supervisor, eventually: Eventually
+) -> None:
+    script = "trap 'sleep 0.5; echo ended; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    supervisor.add(Program("a", ("sh", "-c", script), home))
+    eventually(lambda: supervisor.tail("a", 1))
+    supervisor.shutdown()
+    assert supervisor.tail("a", 1) == ("ended",)
+
+
 def test_shutdown_ends_what_a_program_left_in_the_background(
     home: Path, supervisor: Supervisor, eventually: Eventually
 ) -> None:

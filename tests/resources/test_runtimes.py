@@ -1,0 +1,76 @@
+"""What each runtime is started with, and what its log says about its end."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from resources.errors import PermanentError
+from resources.runtimes import MLX, VLLM, Launch, last_words
+
+
+@pytest.fixture
+def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    executable = tmp_path / "bin" / "vllm"
+    executable.parent.mkdir()
+    executable.write_text("#!/bin/sh\n")
+    executable.chmod(0o755)
+    monkeypatch.setenv("PATH", os.fspath(executable.parent))
+    return str(executable)
+
+
+def _adapter(directory: Path, content: object) -> Path:
+    directory.mkdir()
+    (directory / "adapter_config.json").write_text(json.dumps(content))
+    return directory
+
+
+def test_mlx_is_asked_for_the_name_that_clients_ask_for() -> None:
+    command = MLX.command(Launch("m", Path("/models/x"), 1234))
+    assert command[:4] == (sys.executable, "-m", "mlx_lm", "server")
+    assert command[command.index("--model") + 1] == "m"
+
+
+def test_vllm_serves_the_directory_under_the_name(vllm: str) -> None:
+    command = VLLM.command(Launch("m", Path("/models/x"), 1234))
+    assert command[:3] == (vllm, "serve", "/models/x")
+    assert command[command.index("--served-model-name") + 1] == "m"
+
+
+def test_vllm_serves_an_adapter_under_the_name(vllm: str, tmp_path: Path) -> None:
+    adapter = _adapter(tmp_path / "adapter", {"r": 12})
+    command = VLLM.command(Launch("m", Path("/base"), 1234, adapter=adapter))
+    told = {name: command[command.index(name) + 1] for name in command if name.startswith("--")}
+    assert (told["--lora-modules"], told["--max-lora-rank"], told["--served-model-name"]) == (
+        f"m={adapter}",
+        "16",
+        "m-base",
+    )
+
+
+@pytest.mark.parametrize("content", [{}, {"r": "many"}, {"r": 1000}, []])
+def test_an_adapter_without_a_usable_rank_is_refused(
+    vllm: str, tmp_path: Path, content: object
+) -> None:
+    adapter = _adapter(tmp_path / "adapter", content)
+    with pytest.raises(PermanentError, match="adapter"):
+        VLLM.command(Launch("m", Path("/base"), 1234, adapter=adapter))
+
+
+def test_a_missing_vllm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PermanentError, match="no `vllm`"):
+        VLLM.command(Launch("m", Path("/models/x"), 1234))
+
+
+def test_the_last_words_begin_with_the_exception() -> None:
+    lines = ("Traceback", "ValueError: too small", *(f"later {n}" for n in range(9)))
+    assert last_words(lines, MLX.noise).splitlines()[0] == "ValueError: too small"
+
+
+def test_the_access_log_is_no_last_word() -> None:
+    assert (
+        last_words(('127.0.0.1 - "GET /health HTTP/1.1" 200 -',), MLX.noise) == "its log is empty"
+    )
