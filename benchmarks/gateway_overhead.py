@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from resources import gateway_routes, slot_program
+from resources.gateway import routes as gateway_routes
+from resources.process_serving import slot_program
 from resources.serving import Route
 
 ROUNDS = 1500
@@ -68,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         routes = Path(directory) / "routes.json"
         gateway_routes.put(routes, "m", Route("m.r.1", "d", direct, "served-name"))
-        gateway = [*(sys.executable, "-m", "resources.gateway"), *("--routes", str(routes))]
+        gateway = [*(sys.executable, "-m", "resources.gateway.app"), *("--routes", str(routes))]
         processes = [
             subprocess.Popen([sys.executable, "-c", UPSTREAM, str(ports[0])]),
             subprocess.Popen([*gateway, "--port", str(ports[1])]),

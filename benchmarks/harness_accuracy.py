@@ -20,7 +20,7 @@ from cloud_assets.benchmarks.schedule import make_plan
 from cloud_assets.benchmarks.statistics import percentile
 from cloud_assets.documents import BenchmarkReport
 from cloud_assets.settings import Profile
-from resources.load import LoadResult, run_load
+from resources.load.run import LoadResult, run_load
 
 ROOT = Path(__file__).parent.parent
 TTFT, GAP, TOKENS = 0.08, 0.01, 20

@@ -6,6 +6,7 @@ import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.benchmarks import assets as benchmarks
+from cloud_assets.evaluation import assets as evaluation
 from cloud_assets.lineage import fetcher
 from cloud_assets.models import assets as models
 from cloud_assets.serving import assets as serving
@@ -22,7 +23,7 @@ STAGES = [
     models.model_artifact,
     models.registered_model,
     serving.inference_service,
-    benchmarks.quality_report,
+    evaluation.quality_report,
     benchmarks.benchmark_report,
     serving.release,
 ]

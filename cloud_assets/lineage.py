@@ -3,7 +3,7 @@
 So each asset can be materialised alone, in a backfill or after a crash, as well as in a whole run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from cloud_assets.documents import Manifest
 from cloud_assets.identity import StorePaths
 from cloud_assets.settings import Settings
 from resources.errors import AiHowError, PermanentError, TransientError
+from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import Servable
 
@@ -76,6 +77,15 @@ def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Serv
         runtime=settings.serving.runtime,
         adapter_of=manifest.base_model,
     )
+
+
+def record_figures(
+    registry: Registry, manifest: Manifest, figures: Mapping[str, float], dataset: str
+) -> None:
+    """Keep figures with the checkpoint's registered version, where there is one."""
+    version = registry.version(manifest.model, manifest.key)
+    if version is not None:
+        registry.log(version, figures, dataset=dataset)
 
 
 def fetcher(store: ObjectStore) -> Callable[[str, Path], None]:

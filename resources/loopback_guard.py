@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from resources import gateway_wire
+from resources.gateway import wire as gateway_wire
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -26,7 +26,7 @@ class LoopbackGuard:
             headers = dict(scope["headers"])
             origin = headers.get(b"origin")
             named = [b"//" + headers.get(b"host", b"")] + ([origin] if origin is not None else [])
-            if not all(_host(each) in self._hosts for each in named):
+            if not all(host_name(each.decode("latin-1")) in self._hosts for each in named):
                 await _refusal()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -37,8 +37,9 @@ def _refusal() -> JSONResponse:
     return JSONResponse(gateway_wire.error_body(message, "invalid_request_error"), 403)
 
 
-def _host(address: bytes) -> str:
+def host_name(address: str) -> str:
+    """The host in `scheme://host:port` or `//host:port`; empty when there is none to be read."""
     try:
-        return urlsplit(address.decode("ascii")).hostname or ""
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""

@@ -1,1 +1,1 @@
-"""Quality and load: what is measured of a served checkpoint, and the pages that show it."""
+"""The speed of a served checkpoint: open-loop load by a profile, judged against its targets."""

@@ -1,6 +1,6 @@
-"""The measurements of a checkpoint as assets: its quality, its load test, and its model's trend.
+"""The load test of a checkpoint and the trend of its model as assets.
 
-Each serves the checkpoint for as long as it measures, unless it is up already, so that a backfill
+The checkpoint is served for as long as it is measured, unless it is up already, so that a backfill
 over old keys leaves nothing running.
 """
 
@@ -11,93 +11,30 @@ from cloud_assets.benchmarks.load_test import keep_report, load_test
 from cloud_assets.benchmarks.metadata import (
     benchmark_metadata,
     benchmark_metrics,
-    quality_metadata,
     verdict_sentence,
 )
-from cloud_assets.benchmarks.pages import (
+from cloud_assets.documents import Manifest, Verdict
+from cloud_assets.identity import CheckpointKey, StorePaths, trend_page_path
+from cloud_assets.lineage import outcomes, published, record_figures, servable
+from cloud_assets.reports.publication import (
     plotted,
     published_manifests,
+    stored_rows,
     write_checkpoint_page,
     write_trend_page,
 )
-from cloud_assets.benchmarks.quality import judged
-from cloud_assets.benchmarks.quality import quality_report as report_of
-from cloud_assets.benchmarks.quality_gate import champion_report, evaluate, suite_of
-from cloud_assets.documents import Manifest, Verdict
-from cloud_assets.identity import StorePaths, trend_page_path
-from cloud_assets.lineage import outcomes, published, servable
 from cloud_assets.settings import Settings
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend, borrowed
 
-# The two gates do not block the run: the same run must come to `release`, which turns the
-# candidate away and says why.
-ACCURACY_HOLDS = dg.AssetCheckSpec(
-    "accuracy_holds",
-    asset=keys.QUALITY_REPORT,
-    partitions_def=keys.CHECKPOINTS,
-    description="Accuracy reaches the minimum and is not significantly below the champion's.",
-)
+# Like the quality gate it does not block the run: `release` must be reached in any case.
 TARGETS_MET = dg.AssetCheckSpec(
     "targets_met",
     asset=keys.BENCHMARK_REPORT,
     partitions_def=keys.CHECKPOINTS,
     description="A valid load test met every target of the profile.",
 )
-
-
-@dg.asset(
-    name=keys.QUALITY_REPORT,
-    op_tags={"dagster/priority": "1"},
-    deps=[keys.INFERENCE_SERVICE],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"openai"},
-    code_version="1",
-    pool=keys.GPU_POOL,
-    check_specs=[ACCURACY_HOLDS],
-)
-def quality_report(
-    context: dg.AssetExecutionContext,
-    settings: dg.ResourceParam[Settings],
-    store: dg.ResourceParam[ObjectStore],
-    registry: dg.ResourceParam[Registry],
-    serving: dg.ResourceParam[ServingBackend],
-) -> dg.MaterializeResult:
-    """The evaluation suite over the served checkpoint, compared with the champion item by item."""
-    with outcomes():
-        manifest = published(store, context.partition_key)
-        suite = suite_of(settings, manifest.model)
-        wanted, limit = servable(manifest, store, settings), settings.serving.timeout_seconds
-        with borrowed(serving, wanted, timeout_seconds=limit) as served:
-            measurement = evaluate(suite, served.slot, settings)
-        report = judged(
-            report_of(
-                suite,
-                measurement,
-                key=manifest.key,
-                digest=manifest.digest,
-                champion=champion_report(manifest.model, store, registry),
-            ),
-            minimum_accuracy=settings.evaluation.minimum_accuracy,
-            significance=settings.evaluation.significance,
-        )
-        name = StorePaths(manifest.key).report(manifest.fingerprint, "quality.json")
-        store.write(name, report.model_dump_json().encode())
-        _log(registry, manifest, {"accuracy": report.accuracy.value}, suite.name)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(f"{manifest.digest[:16]}:{suite.sha256[:16]}"),
-        metadata=quality_metadata(report, store.url(name)),
-        check_results=[
-            dg.AssetCheckResult(
-                check_name="accuracy_holds",
-                passed=report.passed,
-                description="; ".join(report.reasons),
-            )
-        ],
-    )
 
 
 @dg.asset(
@@ -130,7 +67,7 @@ def benchmark_report(
         page = write_checkpoint_page(
             store, manifest, settings, stages=stage_seconds(context), rows=rows
         )
-        _log(registry, manifest, benchmark_metrics(report), settings.benchmark.name)
+        record_figures(registry, manifest, benchmark_metrics(report), settings.benchmark.name)
         _attach(registry, manifest, page)
         address = store.url(StorePaths(manifest.key).report(manifest.fingerprint, "report.html"))
     return dg.MaterializeResult(
@@ -155,19 +92,37 @@ def benchmark_report(
     code_version="1",
 )
 def benchmark_trend(
+    context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
     store: dg.ResourceParam[ObjectStore],
     registry: dg.ResourceParam[Registry],
 ) -> dg.MaterializeResult:
-    """A page a model: quality and speed over its checkpoints, with the champion marked."""
+    """A page a model: quality and speed over its checkpoints, with the champion marked.
+
+    In a checkpoint's own run its page is drawn anew, now that the decision is known.
+    """
+    key = context.run.tags.get(keys.PARTITION_TAG)
     with outcomes():
+        if key is not None:
+            manifest = published(store, key)
+            rows = stored_rows(store, manifest)
+            stages = stage_seconds(context)
+            page = write_checkpoint_page(store, manifest, settings, stages=stages, rows=rows)
+            _attach(registry, manifest, page)
         pages = {}
-        for model in sorted({root.model for root in settings.roots}):
+        for model in _models(settings, key):
             champion = registry.alias(model, keys.CHAMPION)
             served = champion.key if champion else None
             write_trend_page(store, model, published_manifests(store, model), served)
             pages[model] = dg.MetadataValue.url(store.url(trend_page_path(model)))
     return dg.MaterializeResult(metadata=pages)
+
+
+def _models(settings: Settings, key: str | None) -> list[str]:
+    """The models whose trend may have changed: the checkpoint's own, else all."""
+    if key is not None:
+        return [CheckpointKey.parse(key).model]
+    return sorted({root.model for root in settings.roots})
 
 
 def stage_seconds(context: dg.AssetExecutionContext) -> dict[str, float]:
@@ -179,13 +134,6 @@ def stage_seconds(context: dg.AssetExecutionContext) -> dict[str, float]:
         if step.start_time is not None and step.end_time is not None
     }
     return {stage: took[stage] for stage in keys.STAGES if stage in took}
-
-
-def _log(registry: Registry, manifest: Manifest, figures: dict[str, float], dataset: str) -> None:
-    """Keep the figures with the registered version, where there is one."""
-    version = registry.version(manifest.model, manifest.key)
-    if version is not None:
-        registry.log(version, figures, dataset=dataset)
 
 
 def _attach(registry: Registry, manifest: Manifest, page: str) -> None:

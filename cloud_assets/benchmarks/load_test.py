@@ -13,9 +13,9 @@ from cloud_assets.documents import BenchmarkReport, Manifest
 from cloud_assets.identity import StorePaths
 from cloud_assets.settings import Settings
 from resources.errors import PermanentError
-from resources.load import LoadResult, run_load
+from resources.load.rows import write_parquet
+from resources.load.run import LoadResult, run_load
 from resources.object_store import ObjectStore
-from resources.request_rows import write_parquet
 from resources.serving import Slot
 
 

@@ -21,8 +21,8 @@ from cloud_assets.benchmarks.statistics import (
 )
 from cloud_assets.documents import BenchmarkReport, Interval, TargetResult, Verdict
 from cloud_assets.settings import Profile, Target
-from resources.load import ClientFacts, LoadResult
-from resources.request_rows import RequestRow
+from resources.load.rows import RequestRow
+from resources.load.run import ClientFacts, LoadResult
 
 # A client busier than this share of its one core delays what it measures; Locust warns at 0.9.
 MAXIMUM_CLIENT_CPU = 0.8

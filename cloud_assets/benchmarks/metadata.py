@@ -4,32 +4,10 @@ import base64
 
 import dagster as dg
 
-from cloud_assets.benchmarks.figures import RequestRow, latency_cdf
-from cloud_assets.documents import BenchmarkReport, QualityReport
+from cloud_assets.documents import BenchmarkReport
+from cloud_assets.reports.figures import RequestRow, latency_cdf
 
 Metadata = dict[str, dg.MetadataValue | str | int | float | bool | list[str]]
-
-
-def quality_metadata(report: QualityReport, url: str) -> Metadata:
-    comparison = report.comparison
-    against: Metadata = {}
-    if comparison is not None:
-        against = {
-            "champion": comparison.champion,
-            "champion_accuracy": round(comparison.champion_accuracy, 4),
-            "p_value": comparison.p_value,
-        }
-    return {
-        "accuracy": round(report.accuracy.value, 4),
-        "accuracy_low": round(report.accuracy.low, 4),
-        "accuracy_high": round(report.accuracy.high, 4),
-        "items": len(report.items),
-        "passed": report.passed,
-        "reasons": list(report.reasons),
-        "suite": report.suite,
-        "report": dg.MetadataValue.url(url),
-        **against,
-    }
 
 
 def benchmark_metadata(report: BenchmarkReport, rows: list[RequestRow], page: str) -> Metadata:

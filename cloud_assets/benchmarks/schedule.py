@@ -1,6 +1,6 @@
 """When each request of a load test is sent, and which prompt it carries. Seeded, open-loop.
 
-Sending is the business of `resources.load`, judging the outcome of `statistics`.
+Sending is the business of `resources.load.run`, judging the outcome of `statistics`.
 """
 
 import random
@@ -11,7 +11,7 @@ from typing import Any
 
 from cloud_assets.settings import Profile
 from resources.errors import UsageError
-from resources.load import LoadPlan, PlannedRequest
+from resources.load.run import LoadPlan, PlannedRequest
 
 
 class Phase(StrEnum):

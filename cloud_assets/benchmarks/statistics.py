@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from cloud_assets.documents import Interval, Percentiles
+from cloud_assets.wilson import wilson
 
 CONFIDENCE = 0.95
 _TAIL = (1 - CONFIDENCE) / 2
@@ -58,13 +59,8 @@ def percentile_interval(values: Sequence[float], share: float) -> Interval | Non
 
 
 def share_interval(count: int, total: int) -> Interval | None:
-    """`count` of `total` with Wilson's score interval (Wilson 1927); None for a total of 0."""
-    from scipy.stats import binomtest
-
-    if total == 0:
-        return None
-    found = binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(value=count / total, low=float(found.low), high=float(found.high))
+    """`count` of `total` with Wilson's score interval; None for a total of 0."""
+    return wilson(count, total, confidence=CONFIDENCE) if total else None
 
 
 def count_interval(count: int, seconds: float) -> Interval:

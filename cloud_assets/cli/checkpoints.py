@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from cloud_assets.cli import output
 from cloud_assets.cli.progress import read_progress
 from cloud_assets.settings_file import load_settings
-from resources.dagster_graphql import DagsterGraphQL
+from resources.dagster.graphql import DagsterGraphQL
 
 COLUMNS = ("checkpoint", "stage", "state", "since", "reason", "fix")
 

@@ -18,7 +18,7 @@ from cloud_assets.cli.progress import Progress, read_progress
 from cloud_assets.cli.progress_table import watched
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, DEMO_FILE, load_settings
-from resources.dagster_graphql import DagsterGraphQL
+from resources.dagster.graphql import DagsterGraphQL
 from resources.errors import PermanentError, TransientError, UsageError
 
 MODEL = "capitals"
@@ -139,7 +139,7 @@ def _trainer(settings: Settings, run: str, steps: int, extra: list[str]) -> Iter
 
 
 def _ask(settings: Settings) -> str:
-    from resources.openai_api import OpenAIClient
+    from resources.openai.client import OpenAIClient
 
     with OpenAIClient(settings.gateway_url) as client:
         question = [{"role": "user", "content": QUESTION}]

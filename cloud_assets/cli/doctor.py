@@ -100,7 +100,7 @@ def _root(path: Path) -> Finding:
 
 
 def _suite(model: str, settings: Settings) -> Finding:
-    from cloud_assets.benchmarks.suite import read_suite
+    from cloud_assets.evaluation.suite import read_suite
     from resources.errors import SettingsError
 
     path = settings.evaluation.suites.get(model)

@@ -3,7 +3,7 @@
 from cloud_assets.cli import output
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
-from resources import gateway_routes
+from resources.gateway import routes as gateway_routes
 
 
 def endpoint(*, as_json: bool) -> None:
@@ -26,7 +26,7 @@ def rows(settings: Settings) -> list[dict[str, str]]:
 
 
 def ask(model: str, prompt: str, *, max_tokens: int) -> None:
-    from resources.openai_api import OpenAIClient
+    from resources.openai.client import OpenAIClient
 
     with OpenAIClient(load_settings().gateway_url) as client:
         for piece in client.stream(model, prompt, max_tokens=max_tokens):

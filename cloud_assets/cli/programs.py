@@ -1,6 +1,6 @@
 """The programs of the embedded platform, and the Dagster files that they read.
 
-What keeps them running is `resources.supervisor`; model servers join them at run time.
+What keeps them running is `resources.supervisor.supervisord`; model servers join them at run time.
 """
 
 import sys
@@ -14,7 +14,7 @@ from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE, settings_path
 from resources.supervisor import Program, Supervisor
 
-PRELOAD = "resources.dagster_preload,cloud_assets.definitions"
+PRELOAD = "resources.dagster.preload,cloud_assets.definitions"
 CODE_LOCATION = "ai-how"
 
 #: Seconds that one sensor tick may take: it holds until a checkpoint comes (settings.watch).
@@ -34,7 +34,7 @@ def instance_config() -> Mapping[str, Any]:
     """`dagster.yaml`: one run a checkpoint, killed runs retried, ticks not kept for ever."""
     ticks = {"skipped": 1, "failure": 30, "success": 30, "started": 7}
     return {
-        "run_launcher": {"module": "resources.dagster_launcher", "class": "ForkRunLauncher"},
+        "run_launcher": {"module": "resources.dagster.launcher", "class": "ForkRunLauncher"},
         "run_coordinator": {
             "module": "dagster.core.run_coordinator",
             "class": "QueuedRunCoordinator",
@@ -91,7 +91,7 @@ def programs(settings: Settings, supervisor: Supervisor) -> tuple[Program, ...]:
     home = settings.home
     workspace = str(dagster_home(settings) / "workspace.yaml")
     listed = [
-        _program(settings, "gateway", "resources.gateway",
+        _program(settings, "gateway", "resources.gateway.app",
                  "--port", str(settings.ports.gateway),
                  "--routes", str(home / "gateway" / "routes.json")),
         _program(settings, "code", "dagster", "api", "grpc",
@@ -99,8 +99,8 @@ def programs(settings: Settings, supervisor: Supervisor) -> tuple[Program, ...]:
                  "--location-name", CODE_LOCATION,
                  "--socket", str(code_socket(supervisor)),
                  "--working-directory", str(home)),
-        _program(settings, "daemon", "resources.dagster_daemon", "run", "-w", workspace),
-        _program(settings, "dagster", "resources.dagster_webserver",
+        _program(settings, "daemon", "resources.dagster.daemon", "run", "-w", workspace),
+        _program(settings, "dagster", "resources.dagster.webserver",
                  "-h", "127.0.0.1", "-p", str(settings.ports.dagster), "-w", workspace),
     ]  # fmt: skip
     return (*([] if settings.registry.url else [_mlflow(settings)]), *listed)

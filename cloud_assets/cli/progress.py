@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cloud_assets.settings import Settings
 from cloud_assets.stages import BENCH_TAG, PARTITION_TAG, RELEASE, RELEASE_JOB, STAGES
-from resources.dagster_graphql import DagsterGraphQL, Event, Run, Step
+from resources.dagster.graphql import DagsterGraphQL, Event, Run, Step
 
 RUNS_READ = 500
 ACTIVE = frozenset({"STARTING", "STARTED", "CANCELING", "NOT_STARTED", "QUEUED"})
@@ -64,7 +64,7 @@ def _newest_events(events: Iterable[Event]) -> dict[str, Event]:
 
 
 def _serving(settings: Settings) -> frozenset[str]:
-    from resources import gateway_routes
+    from resources.gateway import routes as gateway_routes
 
     table = gateway_routes.read(settings.home / "gateway" / "routes.json")
     return frozenset(entry.route.key for entry in table.values())

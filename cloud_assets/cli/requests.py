@@ -11,7 +11,7 @@ from cloud_assets.identity import MODEL_PATTERN, CheckpointKey
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
 from cloud_assets.stages import BENCH_TAG, BENCHMARK_REPORT, PARTITION_TAG, RELEASE, RELEASE_JOB
-from resources.dagster_graphql import DagsterGraphQL
+from resources.dagster.graphql import DagsterGraphQL
 from resources.errors import PermanentError, UsageError
 
 FIGURES = ("verdict", "latency_p50", "latency_p95", "ttft_p95", "throughput", "goodput")
@@ -44,7 +44,7 @@ def promote(key: str, *, reason: str, as_json: bool) -> None:
 
 
 def rollback(model: str, *, reason: str, as_json: bool) -> None:
-    from resources.mlflow_rest import alias_key
+    from resources.mlflow.rest import alias_key
 
     if not MODEL_PATTERN.match(model):
         raise UsageError(f"`{model}` is not a model name", hint="`ai-how endpoint` lists them")

@@ -94,7 +94,8 @@ def release(
         version = _version(registry, key)
         ruling = _rule(config, settings, store, key)
         champion = registry.alias(version.model, keys.CHAMPION)
-        _carry_out(ruling, version, _World(settings, store, registry, serving))
+        world = _World(settings, store, registry, serving)
+        _carry_out(ruling, version, world, busy_keys(context.instance) - {key})
     decision = Decision(
         key=key,
         outcome=ruling.outcome,
@@ -103,6 +104,7 @@ def release(
         previous=champion.key if champion else None,
         requested_by=config.requested_by,
     )
+    _keep(decision, store)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{version.digest[:16]}:{ruling.outcome.value}"),
         metadata=_decision_metadata(decision, settings),
@@ -223,11 +225,16 @@ def _rule(config: ReleaseRequest, settings: Settings, store: ObjectStore, key: s
     )
 
 
-def _carry_out(ruling: Ruling, version: Version, world: _World) -> None:
+def _carry_out(ruling: Ruling, version: Version, world: "_World", busy: set[str]) -> None:
+    """A held candidate keeps its alias and gives its slot back; a promotion serves it again."""
     if ruling.outcome is Outcome.PROMOTED:
         world.promote(version)
-    elif ruling.outcome is Outcome.REJECTED:
-        withdraw(world.registry, world.serving, version)
+        keep = kept(world.registry, [version.model], world.settings.serving.keep_warm)
+        others = {s.digest for s in world.serving.slots() if s.model_name != version.model}
+        tidy(world.serving, {*keep, *others}, busy)
+    else:
+        rejected = ruling.outcome is Outcome.REJECTED
+        withdraw(world.registry, world.serving, version, drop_alias=rejected)
     world.registry.tag(
         version,
         {
@@ -235,6 +242,13 @@ def _carry_out(ruling: Ruling, version: Version, world: _World) -> None:
             "ai-how.reasons": "; ".join(ruling.reasons)[:4000],
         },
     )
+
+
+def _keep(decision: Decision, store: ObjectStore) -> None:
+    """For the checkpoint's page; the record of the decision is Dagster's."""
+    manifest = published(store, decision.key)
+    name = StorePaths(decision.key).report(manifest.fingerprint, "decision.json")
+    store.write(name, decision.model_dump_json().encode())
 
 
 def _decision_metadata(

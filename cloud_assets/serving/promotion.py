@@ -26,9 +26,12 @@ def promote(registry: Registry, backend: ServingBackend, version: Version, slot:
         backend.route(version.model, route_to(slot))
 
 
-def withdraw(registry: Registry, backend: ServingBackend, version: Version) -> tuple[str, ...]:
-    """Take a candidate's alias and slots away, unless it is what its endpoint serves."""
-    _drop_candidate(registry, version)
+def withdraw(
+    registry: Registry, backend: ServingBackend, version: Version, *, drop_alias: bool
+) -> tuple[str, ...]:
+    """Take a candidate's slots away, and its alias if asked, unless its endpoint serves it."""
+    if drop_alias:
+        _drop_candidate(registry, version)
     route = backend.routes().get(version.model)
     if route is not None and route.key == version.key and route.digest == version.digest:
         return ()

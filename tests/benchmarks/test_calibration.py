@@ -16,7 +16,7 @@ from cloud_assets.benchmarks.measurement import Subject, measure
 from cloud_assets.benchmarks.schedule import make_plan
 from cloud_assets.documents import BenchmarkReport, Verdict
 from cloud_assets.settings import Profile, Target
-from resources.load import run_load
+from resources.load.run import run_load
 
 pytestmark = pytest.mark.real
 

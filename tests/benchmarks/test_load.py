@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from resources.errors import PermanentError, TransientError
-from resources.load import BAD_PLAN, LoadPlan, LoadResult, PlannedRequest, run_load
-from resources.request_rows import RequestRow, read_lines
+from resources.load.rows import RequestRow, read_lines
+from resources.load.run import BAD_PLAN, LoadPlan, LoadResult, PlannedRequest, run_load
 
 pytestmark = pytest.mark.real
 StartServer = Callable[..., str]
@@ -228,7 +228,7 @@ def test_the_client_does_not_outlive_a_killed_caller(
     plan.write(tmp_path / "given.json")
     code = (
         "import pathlib, sys\n"
-        "from resources.load import BAD_PLAN, LoadPlan, run_load\n"
+        "from resources.load.run import BAD_PLAN, LoadPlan, run_load\n"
         "work = pathlib.Path(sys.argv[1])\n"
         "run_load(LoadPlan.read(work / 'given.json'), work_directory=work)\n"
     )
@@ -260,7 +260,13 @@ def test_an_unreadable_plan_is_named(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text("{", "utf-8")
     with subprocess.Popen(
-        [sys.executable, "-m", "resources.locust_client", str(plan), str(tmp_path / "rows.jsonl")],
+        [
+            sys.executable,
+            "-m",
+            "resources.load.locust_client",
+            str(plan),
+            str(tmp_path / "rows.jsonl"),
+        ],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

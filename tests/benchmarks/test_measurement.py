@@ -14,8 +14,8 @@ from cloud_assets.benchmarks.measurement import (
 )
 from cloud_assets.documents import BenchmarkReport, Verdict
 from cloud_assets.settings import Objective, Profile, Target
-from resources.load import ClientFacts, LoadResult
-from resources.request_rows import RequestRow
+from resources.load.rows import RequestRow
+from resources.load.run import ClientFacts, LoadResult
 
 SUBJECT = Subject("qa.run.1", "d" * 64, "requests.parquet", datetime(2026, 1, 1, tzinfo=UTC))
 PROFILE = Profile(

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from resources.completion_stream import Completion
-from resources.request_rows import Failure
+from resources.load.completion_stream import Completion
+from resources.load.rows import Failure
 
 
 def read(*events: Any, end: float = 9.0) -> Completion:

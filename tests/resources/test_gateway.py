@@ -18,7 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from resources import gateway_routes, slot_program
+from resources.gateway import routes as gateway_routes
+from resources.process_serving import slot_program
 from resources.serving import Route
 from tests.resources.raw_server import raw_server, read_request
 from tests.resources.tiny_server import Answers
@@ -34,7 +35,7 @@ STREAM = ASK | {"stream": True}
 @contextmanager
 def _gateway(routes: Path, *extra: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
     port = slot_program.free_port()
-    command = [sys.executable, "-m", "resources.gateway", "--routes", str(routes)]
+    command = [sys.executable, "-m", "resources.gateway.app", "--routes", str(routes)]
     process = subprocess.Popen([*command, "--port", str(port), *extra], cwd=REPOSITORY)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from resources import gateway_routes
 from resources.errors import PermanentError
-from resources.gateway_routes import WatchedTable
+from resources.gateway import routes as gateway_routes
+from resources.gateway.routes import WatchedTable
 from resources.serving import Route
 
 ONE = Route("m.r.1", "d", "http://127.0.0.1:1", "m")

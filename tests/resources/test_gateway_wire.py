@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from resources.gateway_wire import BadRequest, is_cut_off, read_request
+from resources.gateway.wire import BadRequest, is_cut_off, read_request
 
 
 def test_everything_but_the_name_stays_as_it_was() -> None:

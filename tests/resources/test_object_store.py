@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from resources.errors import PermanentError, TransientError, UsageError
-from resources.object_store import PART_BYTES, ObjectStore
+from resources.object_store.store import PART_BYTES, ObjectStore
 from tests.doubles.s3_server import S3Server
 
 REAL = os.environ.get("AI_HOW_TEST_S3")

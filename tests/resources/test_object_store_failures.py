@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from resources.errors import PermanentError, TransientError
-from resources.object_store import PART_BYTES, ObjectStore
-from resources.object_store_errors import translated
+from resources.object_store.errors import translated
+from resources.object_store.store import PART_BYTES, ObjectStore
 from tests.doubles import children
 from tests.doubles.s3_server import S3Server
 

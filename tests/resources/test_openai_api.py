@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from resources.errors import ExternalError, PermanentError, TransientError
-from resources.openai_api import OpenAIClient
-from resources.openai_wire import Usage
+from resources.openai.client import OpenAIClient
+from resources.openai.wire import Usage
 
 pytestmark = pytest.mark.real
 
@@ -188,7 +188,7 @@ def test_retry_after_is_honoured_up_to_a_bound(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("resources.openai_api.time.sleep", waited.append)
+    monkeypatch.setattr("resources.openai.client.time.sleep", waited.append)
     server.replies = [
         reply({}, 503, Retry_After="3"),
         reply({}, 503, Retry_After="9" * 400),
@@ -390,7 +390,7 @@ def test_a_senseless_event_ends_the_stream(server: Server, client: OpenAIClient,
 def test_an_endless_line_is_given_up(
     server: Server, client: OpenAIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.openai_api.MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr("resources.openai.client.MAX_BODY_BYTES", 1000)
     server.replies = [events("data: " + "x" * 100_000)]
     with pytest.raises(ExternalError, match="a line of the stream"):
         list(client.stream("m", "q", max_tokens=4))

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from examples import tiny_llama
-from resources import model_server, processes, slot_program
 from resources.errors import PermanentError, TransientError
-from resources.process_serving import ProcessServing
-from resources.runtimes import MLX, Launch, Runtime
+from resources.process_serving import ProcessServing, model_server, slot_program
+from resources.process_serving.runtimes import MLX, Launch, Runtime
 from resources.serving import Servable, Served, SlotState
-from resources.supervisor import MARKER, Program, Supervisor
+from resources.supervisor import MARKER, Program, Supervisor, processes
 from tests.resources.serving_contract import ServingContract, route_to
 
 pytestmark = pytest.mark.real
@@ -262,7 +261,7 @@ def test_an_endpoint_on_mlx_survives_a_kill(
 
 def _gateway(home: Path, url: str) -> Program:
     routes = str(home / "gateway" / "routes.json")
-    command = (sys.executable, "-m", "resources.gateway", "--routes", routes)
+    command = (sys.executable, "-m", "resources.gateway.app", "--routes", routes)
     return Program("gateway", (*command, "--port", url.rpartition(":")[2]), home)
 
 

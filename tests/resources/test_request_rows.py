@@ -5,7 +5,7 @@ import pyarrow.parquet
 import pytest
 
 from resources.errors import PermanentError
-from resources.request_rows import (
+from resources.load.rows import (
     RequestRow,
     from_object,
     read_lines,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resources.errors import PermanentError
-from resources.runtimes import MLX, VLLM, Launch, last_words
+from resources.process_serving.runtimes import MLX, VLLM, Launch, last_words
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources import processes
 from resources.errors import PermanentError, TransientError
-from resources.supervisor import MARKER, Program, ProgramState, Supervisor, sweep
+from resources.supervisor import MARKER, Program, ProgramState, Supervisor, processes, sweep
 
 pytestmark = pytest.mark.real
 Eventually = Callable[[Callable[[], object]], None]

@@ -8,7 +8,7 @@ import pytest
 from supervisor.options import ServerOptions
 
 from resources.errors import PermanentError
-from resources.supervisor_config import DaemonFiles, Program, parse, render
+from resources.supervisor.config import DaemonFiles, Program, parse, render
 
 HOSTILE = (
     "python",

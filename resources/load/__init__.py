@@ -1,0 +1,1 @@
+"""Load tests: a Locust client in a process of its own, and the raw rows that it leaves."""
