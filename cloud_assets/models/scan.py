@@ -94,12 +94,12 @@ def list_checkpoints(root: Path, model: str) -> Iterator[Found]:
     Costs two levels of scandir and a stat a run. Runs that vanish meanwhile are left out. Raises
     as `run_directories` does.
     """
-    for directory, _ in run_directories(root):
-        yield from list_run(directory, model)
+    for name, _ in run_directories(root):
+        yield from list_run(root / name, model)
 
 
-def run_directories(root: Path) -> Iterator[tuple[Path, int]]:
-    """Every run below `root` with its directory's mtime in nanoseconds.
+def run_directories(root: Path) -> Iterator[tuple[str, int]]:
+    """The name of every run below `root`, with its directory's mtime in nanoseconds.
 
     Raises TransientError when `root` is not there (a mount may come), PermanentError when it is
     unreadable.
@@ -120,7 +120,7 @@ def run_directories(root: Path) -> Iterator[tuple[Path, int]]:
         ) from error
     for run in found:
         with suppress(FileNotFoundError):
-            yield root / run.name, run.stat(follow_symlinks=False).st_mtime_ns
+            yield run.name, run.stat(follow_symlinks=False).st_mtime_ns
 
 
 def directory_of(roots: Iterable[Root], key: CheckpointKey) -> Path | None:
