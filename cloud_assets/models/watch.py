@@ -8,7 +8,8 @@ the keys that the graph knows.
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloud_assets.models.contents import fingerprint_of
@@ -27,6 +28,8 @@ from cloud_assets.settings import Root
 SETTLED_SECONDS = 2.0
 #: What did not change for long is looked at less often: a tenth of its age, at most this.
 LONGEST_PAUSE_SECONDS = 10.0
+#: A run in which nothing came for this long is looked at with this pause, not at every look.
+IDLE_SECONDS, IDLE_PAUSE_SECONDS = 3600.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ class Look:
     unnamed: tuple[Found, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Run:
     mtime_ns: int
     settled: bool
+    next_stat: float
     found: tuple[Found, ...]
     unnamed: tuple[Found, ...]
 
@@ -119,17 +123,27 @@ class Watch:
 
     def _look_at(self, root: Root, now: float) -> None:
         runs = self._runs.setdefault(root.path, {})
-        listed = dict(run_directories(root.path))
+        listed = {run.name: run for run in run_directories(root.path)}
         for name in runs.keys() - listed.keys():
             self._drop(runs.pop(name).found, ())
-        for name, mtime_ns in listed.items():
+        for name, entry in listed.items():
             run = runs.get(name)
-            if run is None or run.mtime_ns != mtime_ns or not run.settled:
-                found = tuple(list_run(root.path / name, root.model))
-                self._take(run.found if run else (), found)
-                settled = now - mtime_ns / 1e9 > SETTLED_SECONDS
-                unnamed = tuple(each for each in found if each.key is None)
-                runs[name] = _Run(mtime_ns, settled, found, unnamed)
+            if run is None or now >= run.next_stat:
+                with suppress(FileNotFoundError):
+                    mtime_ns = entry.stat(follow_symlinks=False).st_mtime_ns
+                    runs[name] = self._look_at_run(root, name, mtime_ns, run, now)
+
+    def _look_at_run(
+        self, root: Root, name: str, mtime_ns: int, before: _Run | None, now: float
+    ) -> _Run:
+        age = now - mtime_ns / 1e9
+        next_stat = now + (IDLE_PAUSE_SECONDS if age > IDLE_SECONDS else 0.0)
+        if before is not None and before.mtime_ns == mtime_ns and before.settled:
+            return replace(before, next_stat=next_stat)
+        found = tuple(list_run(root.path / name, root.model))
+        self._take(before.found if before else (), found)
+        unnamed = tuple(each for each in found if each.key is None)
+        return _Run(mtime_ns, age > SETTLED_SECONDS, next_stat, found, unnamed)
 
     def _take(self, before: tuple[Found, ...], after: tuple[Found, ...]) -> None:
         """A run was listed anew: what is gone is dropped, what is new is pending."""
