@@ -34,7 +34,10 @@ IDLE_SECONDS, IDLE_PAUSE_SECONDS = 3600.0, 1.0
 
 @dataclass(frozen=True)
 class Sighting:
-    """A checkpoint that nobody asked for yet; `since` is when it last changed, Unix time."""
+    """A checkpoint that nobody asked for yet; `since` is when it last changed, Unix time.
+
+    By its newest file, so that checkpoints found all at once are still taken in their order.
+    """
 
     key: str
     inspection: Inspection
@@ -176,8 +179,10 @@ class Watch:
         age = max(0.0, now - quiet.observation.since)
         pending.next_look = now + min(LONGEST_PAUSE_SECONDS, age / 10)
         final = inspection.state in (State.COMPLETE, State.REFUSED)
+        newest = max((entry.mtime_ns for entry in inspection.files), default=None)
+        since = quiet.observation.since if newest is None else newest / 1e9
         pending.sighting = Sighting(
-            str(pending.found.key), inspection, quiet.observation.since, final and quiet.ready
+            str(pending.found.key), inspection, since, final and quiet.ready
         )
         return pending.sighting
 
