@@ -132,6 +132,9 @@ class DagsterGraphQL:
         self.url = url
         self._client = httpx.Client(base_url=url, timeout=timeout_seconds)
 
+    def close(self) -> None:
+        self._client.close()
+
     def submit(
         self,
         job: str,
