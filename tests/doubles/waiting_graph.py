@@ -32,7 +32,7 @@ class Directions(dg.Config):
 
 
 @dg.asset(pool="gpu")
-def waits(config: Directions) -> dg.MaterializeResult:
+def waits(config: Directions) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Holds the one slot of its pool until told to go on."""
     config.begun()
     config.wait()
@@ -64,7 +64,7 @@ def fails() -> None:
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("sound", asset="unsound", blocking=True)])
-def unsound() -> dg.MaterializeResult:
+def unsound() -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Materialised, but its blocking check fails."""
     found = dg.AssetCheckResult(check_name="sound", passed=False, description="it rings hollow")
     return dg.MaterializeResult(check_results=[found])

@@ -1,5 +1,6 @@
 """One set of real Dagster services for this folder, and the runs that its tests wait for."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterServic
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ class Waiting:
 def waiting(
     graph: DagsterGraphQL, tmp_path: Path, eventually: Eventually
 ) -> Iterator[Callable[[], Waiting]]:
-    started = []
+    started: list[Waiting] = []
 
     def start() -> Waiting:
         directory = tmp_path / str(len(started))
