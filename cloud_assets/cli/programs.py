@@ -79,6 +79,8 @@ def instance_config() -> Mapping[str, Any]:
         },
         "retention": {"sensor": {"purge_after_days": ticks}},
         "telemetry": {"enabled": False},
+        # Else the UI greets every browser with a sign-up form for a newsletter.
+        "nux": {"enabled": False},
     }
 
 
