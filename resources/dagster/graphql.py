@@ -132,6 +132,9 @@ class DagsterGraphQL:
         self.url = url
         self._client = httpx.Client(base_url=url, timeout=timeout_seconds)
 
+    def close(self) -> None:
+        self._client.close()
+
     def submit(
         self,
         job: str,
@@ -195,15 +198,17 @@ class DagsterGraphQL:
             )
             document = response.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise TransientError(
-                "Dagster",
-                f"answer at {self.url}",
-                str(error) or type(error).__name__,
-                hint="`ai-how up` starts the platform",
-            ) from error
-        if document.get("errors"):
+            raise self._unanswered(str(error) or type(error).__name__) from error
+        if isinstance(document, dict) and document.get("errors"):
             raise PermanentError("Dagster", "answer", str(document["errors"][0].get("message")))
+        if not isinstance(document, dict) or not document.get("data"):
+            raise self._unanswered("what answers there is not Dagster")
         return dict(document["data"])
+
+    def _unanswered(self, reason: str) -> TransientError:
+        return TransientError(
+            "Dagster", f"answer at {self.url}", reason, hint="`ai-how up` starts the platform"
+        )
 
 
 def _complaint(answer: Mapping[str, Any]) -> str:

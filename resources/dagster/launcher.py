@@ -9,13 +9,15 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from multiprocessing import forkserver, get_context
+from multiprocessing import connection, forkserver, get_context, process
+from threading import Thread
 from typing import Any, Self
 
 import psutil
-from dagster import DagsterRun
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster import _check as check
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.instance import InstanceRef
 from dagster._core.launcher.base import (
     CheckRunHealthResult,
     LaunchRunContext,
@@ -30,11 +32,17 @@ WORKER_TAG = "ai-how/worker"
 PRELOAD_VARIABLE = "AI_HOW_PRELOAD"
 
 
-def execute(arguments: Sequence[str]) -> None:
-    """What a forked process does: the command line that Dagster defines for a run worker."""
+def execute(run_id: str, reference: InstanceRef, arguments: Sequence[str]) -> None:
+    """What a forked process does: the command line that Dagster defines for a run worker.
+
+    It names itself in the run's tags before anything else, so that a run that has begun can be
+    found and ended even if its launcher died in between.
+    """
     from dagster._cli import create_dagster_cli
 
     os.setsid()
+    with DagsterInstance.from_ref(reference) as instance:
+        instance.add_run_tags(run_id, {WORKER_TAG: identify(psutil.Process())})
     sys.argv = ["dagster", *arguments]
     create_dagster_cli()(list(arguments), standalone_mode=False)
 
@@ -60,7 +68,6 @@ class ForkRunLauncher(RunLauncher[Any], ConfigurableClass):
         super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
         self._context = get_context("forkserver")
-        self._workers: dict[str, Any] = {}
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -77,30 +84,42 @@ class ForkRunLauncher(RunLauncher[Any], ConfigurableClass):
         return cls(inst_data=inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        run = context.dagster_run
+        run, reference = context.dagster_run, self._instance.get_ref()
         command = ExecuteRunArgs(
             job_origin=check.not_none(run.job_code_origin),
             run_id=run.run_id,
-            instance_ref=self._instance.get_ref(),
+            instance_ref=reference,
         ).get_command_args()
         arguments = list(command[command.index("api") :])
-        worker = self._context.Process(target=execute, args=(arguments,), daemon=False)
+        worker = self._context.Process(target=execute, args=(run.run_id, reference, arguments))
         worker.start()
-        self._reap()
-        self._workers[run.run_id] = worker
-        self._instance.add_run_tags(run.run_id, {WORKER_TAG: _identify(worker.pid)})
+        # Else the launcher's own end would wait for that of all its runs.
+        vars(process)["_children"].discard(worker)
+        Thread(target=self._attend, args=(run.run_id, worker), daemon=True).start()
 
-    def _reap(self) -> None:
-        """Collect the ended ones, so that none stays as a zombie and memory stays bounded."""
-        self._workers = {run: worker for run, worker in self._workers.items() if worker.is_alive()}
+    def _attend(self, run_id: str, worker: Any) -> None:
+        """Report the run as over when its worker ended and left it open.
+
+        Run monitoring would see it later, and a worker that died before the run began only after
+        the start timeout. A worker that outlives the fork server is left to run monitoring.
+        """
+        connection.wait([worker.sentinel])
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished or _is_alive(worker.pid):
+            return
+        reason = f"the run's process {worker.pid} ended before its work was done"
+        if run.status is DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceled(run, reason)
+        else:
+            self._instance.report_run_failed(run, reason)
 
     def terminate(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)
-        process = _process(run) if run and not run.is_finished else None
-        if run is None or process is None:
+        worker = _worker(run) if run and not run.is_finished else None
+        if run is None or worker is None:
             return False
         self._instance.report_run_canceling(run)
-        process.send_signal(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         return True
 
     @property
@@ -108,27 +127,33 @@ class ForkRunLauncher(RunLauncher[Any], ConfigurableClass):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        process = _process(run)
-        if process is not None:
+        if _worker(run) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(
             WorkerStatus.FAILED, f"the run's process {run.tags.get(WORKER_TAG, '')} is gone"
         )
 
 
-def _identify(pid: int | None) -> str:
-    process = psutil.Process(pid)
-    return f"{process.pid}:{process.create_time():.2f}"
+def identify(worker: psutil.Process) -> str:
+    """`pid:start time`, the time in seconds since boot where the clock could shift it."""
+    started = worker.create_time() - (psutil.boot_time() if psutil.LINUX else 0)
+    return f"{worker.pid}:{started:.2f}"
 
 
-def _process(run: DagsterRun) -> psutil.Process | None:
+def _worker(run: DagsterRun) -> psutil.Process | None:
     """The live worker of `run`; None when it ended, even if its number was given away since."""
-    pid, _, started = run.tags.get(WORKER_TAG, "").partition(":")
-    if not pid:
-        return None
+    name = run.tags.get(WORKER_TAG, "")
+    pid = name.partition(":")[0]
     try:
-        process = psutil.Process(int(pid))
-        alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        return process if alive and f"{process.create_time():.2f}" == started else None
+        found = psutil.Process(int(pid)) if pid else None
+        return found if found and _is_alive(found.pid) and identify(found) == name else None
     except psutil.NoSuchProcess:
         return None
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs; an orphan's zombie, which nobody may ever reap, does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
