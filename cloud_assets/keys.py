@@ -13,6 +13,7 @@ from cloud_assets.stages import (
     ENDPOINT,
     ENDPOINT_JOB,
     FINGERPRINT_TAG,
+    GPU_POOL,
     INFERENCE_SERVICE,
     MODEL_ARTIFACT,
     OUTCOME_TAG,
@@ -33,7 +34,6 @@ CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
 ML_OWNERS = ["team:ml-platform"]
-GPU_POOL = "gpu"
 
 __all__ = [
     "BENCHMARK_REPORT",
