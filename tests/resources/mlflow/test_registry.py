@@ -1,8 +1,8 @@
 """Registering in a real MLflow: once whatever happens in between, found again by every name."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -19,22 +19,9 @@ from tests.resources.mlflow.conftest import free_port
 
 pytestmark = pytest.mark.real
 Wanted = Callable[..., Registration]
-REPOSITORY = Path(__file__).parents[3]
 
 #: The requests of a first registration that change something.
 CHANGES = 8
-
-REGISTER = """
-import sys
-from resources.mlflow import Registry
-from tests.resources.mlflow.conftest import registration
-
-registry = Registry(sys.argv[1])
-registry.models()
-print("ready", flush=True)
-sys.stdin.readline()
-print(registry.register(registration(sys.argv[2], int(sys.argv[3]), sys.argv[4]))[0].number)
-"""
 
 
 class Server:
@@ -169,49 +156,23 @@ def test_a_registration_that_was_broken_off_ends_as_a_finished_run(
     assert server.run(version).info.status == "FINISHED"
 
 
-class Racer:
-    """A process that stands ready to register, and is killed with the test."""
-
-    def __init__(self, url: str, wanted: Registration) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", REGISTER, url, wanted.model, str(wanted.step), wanted.digest],
-            cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def stand_ready(self) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
-
-    def go(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-
-    def number(self) -> int:
-        """The version that this process was given."""
-        out, _ = self._process.communicate(timeout=100)
-        return int(out)
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
 @pytest.fixture
-def race(mlflow_url: str) -> Iterator[Callable[[list[Registration]], list[int]]]:
-    racers: list[Racer] = []
+def race(mlflow_url: str) -> Callable[[list[Registration]], list[int]]:
+    """Registers all at the same moment, each through a client of its own."""
 
     def run(registrations: list[Registration]) -> list[int]:
-        racers.extend(Racer(mlflow_url, each) for each in registrations)
-        for racer in racers:
-            racer.stand_ready()
-        for racer in racers:
-            racer.go()
-        return [racer.number() for racer in racers]
+        start = threading.Barrier(len(registrations))
 
-    yield run
-    for racer in racers:
-        racer.end()
+        def register(wanted: Registration) -> int:
+            own = Registry(mlflow_url)
+            own.models()
+            start.wait()
+            return own.register(wanted)[0].number
+
+        with ThreadPoolExecutor(len(registrations)) as pool:
+            return list(pool.map(register, registrations))
+
+    return run
 
 
 def test_four_registrations_of_the_same_bytes_at_once_are_one(
