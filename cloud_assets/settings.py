@@ -24,9 +24,9 @@ class Section(BaseModel):
 class Ports(Section):
     """The fixed loopback ports of the embedded platform."""
 
-    dagster: Port = 3000
-    mlflow: Port = 5000
-    gateway: Port = 8000
+    dagster: Port = Field(default=3000, description="the Dagster UI")
+    mlflow: Port = Field(default=5000, description="the MLflow server; unused with a registry URL")
+    gateway: Port = Field(default=8000, description="the OpenAI-compatible endpoints")
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -38,8 +38,10 @@ class Ports(Section):
 class Root(Section):
     """A directory whose sub-directories are training runs, each with `checkpoint-N` inside."""
 
-    path: Path
-    model: str = Field(description="the model that all runs below this root train")
+    path: Path = Field(description="the directory; read, never written")
+    model: str = Field(
+        description="the model that all runs below this root train, and its endpoint's name"
+    )
 
     @field_validator("model")
     @classmethod
@@ -71,7 +73,7 @@ class Store(Section):
         default=None, description="`s3://bucket/prefix` or `file:///directory`; below home if unset"
     )
     endpoint: str | None = Field(default=None, description="URL of an S3 server that is not AWS")
-    region: str = "us-east-1"
+    region: str = Field(default="us-east-1", description="the region of the S3 server")
 
     @field_validator("url")
     @classmethod
@@ -84,13 +86,17 @@ class Store(Section):
 class Registry(Section):
     """The MLflow server; without a URL the platform runs its own."""
 
-    url: str | None = None
+    url: str | None = Field(
+        default=None, description="`http://…` of an MLflow server that others run"
+    )
 
 
 class Serving(Section):
     """How checkpoints are served."""
 
-    runtime: Literal["mlx", "vllm"] = "mlx"
+    runtime: Literal["mlx", "vllm"] = Field(
+        default="mlx", description="the model server: `mlx` on CPUs, `vllm` where a GPU is"
+    )
     keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
         default=1, description="how many former champions stay up for a rollback"
     )
@@ -105,11 +111,15 @@ class Evaluation(Section):
     suites: dict[str, Path] = Field(
         default_factory=dict, description="the evaluation suite of each model, JSON lines"
     )
-    minimum_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.0
+    minimum_accuracy: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="a candidate below this share of right answers is rejected"
+    )
     significance: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         default=0.05, description="below this p-value a candidate counts as worse than the champion"
     )
-    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 32
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=32, description="the longest answer to one item, in tokens"
+    )
 
 
 class Target(Section):
@@ -127,9 +137,9 @@ class Target(Section):
         "goodput",
         "attainment",
         "failure_share",
-    ]
-    at_most: float | None = None
-    at_least: float | None = None
+    ] = Field(description="the figure, over the steady window")
+    at_most: float | None = Field(default=None, description="the bound from above")
+    at_least: float | None = Field(default=None, description="the bound from below")
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -141,27 +151,39 @@ class Target(Section):
 class Objective(Section):
     """What makes one request good: the bounds that goodput and attainment count by, in seconds."""
 
-    latency: Seconds | None = 1.0
-    ttft: Seconds | None = None
+    latency: Seconds | None = Field(
+        default=1.0, description="from the intended send time to the last token"
+    )
+    ttft: Seconds | None = Field(
+        default=None, description="from the intended send time to the first token"
+    )
 
 
 class Profile(Section):
     """A workload for a load test, with its targets. Arrivals are open-loop and seeded."""
 
-    name: str = "smoke"
+    name: str = Field(default="smoke", description="the profile's name in reports and metrics")
     rate: Annotated[float, Field(gt=0, le=10_000)] = Field(
         default=20, description="requests a second"
     )
     burstiness: Annotated[float, Field(gt=0, le=100)] = Field(
         default=1.0, description="shape of the gamma arrivals; 1 is Poisson"
     )
-    warmup_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
-    steady_seconds: Seconds = 5
-    cooldown_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.5
-    output_tokens: Annotated[int, Field(ge=1, le=32_768)] = 8
-    stream: bool = True
-    timeout_seconds: Seconds = 30
-    seed: int = 1
+    warmup_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=1, description="load before the steady window, not counted"
+    )
+    steady_seconds: Seconds = Field(default=5, description="the window that is counted")
+    cooldown_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=0.5, description="load after the steady window, not counted"
+    )
+    output_tokens: Annotated[int, Field(ge=1, le=32_768)] = Field(
+        default=8, description="the longest answer to one request, in tokens"
+    )
+    stream: bool = Field(default=True, description="ask for a stream; without one there is no TTFT")
+    timeout_seconds: Seconds = Field(
+        default=30, description="a request without its answer by then has failed"
+    )
+    seed: int = Field(default=1, description="of the schedule and the choice of prompts")
     prompts: Path | None = Field(
         default=None, description="JSON lines with `prompt` or `messages`; the suite's if unset"
     )
@@ -175,7 +197,9 @@ class Profile(Section):
 class Settings(Section):
     """All of `platform:`. Relative paths are relative to the directory of the file."""
 
-    home: Path = Path(".ai-how")
+    home: Path = Field(
+        default=Path(".ai-how"), description="where everything is that the platform makes"
+    )
     ports: Ports = Ports()
     roots: tuple[Root, ...] = ()
     watch: Watch = Watch()
@@ -184,7 +208,10 @@ class Settings(Section):
     serving: Serving = Serving()
     evaluation: Evaluation = Evaluation()
     benchmark: Profile = Profile()
-    promotion: Literal["automatic", "manual"] = "automatic"
+    promotion: Literal["automatic", "manual"] = Field(
+        default="automatic",
+        description="whether a checkpoint that passed all gates is promoted or held for a person",
+    )
 
     @model_validator(mode="after")
     def _roots_differ(self) -> Self:

@@ -17,7 +17,7 @@ from cloud_assets.settings import Settings
 PAUSE_SECONDS = 0.1
 REQUESTS_PER_TICK = 25
 #: How many already requested checkpoints are compared with the disk, and how often in a hold.
-REVISITED, REVISIT_SECONDS = 4, 1.0
+REVISITED, REVISIT_SECONDS = 1, 1.0
 WAITS_KEPT = 50
 
 

@@ -1,14 +1,17 @@
 """`demo`: two training runs, a good and a spoilt one, watched from checkpoint to endpoint."""
 
 import os
+import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -29,14 +32,22 @@ SAVE_STEPS = 25
 SPOILT_LEARNING_RATE = "0.1"
 QUESTION, ANSWER = "What is the capital of France?", "Paris"
 PATIENCE_SECONDS = 600
+#: 100 steady requests: from 72 on a P95 has an interval with two ends.
+PROFILE = {
+    "name": "demo",
+    "rate": 25,
+    "warmup_seconds": 0.5,
+    "steady_seconds": 4,
+    "cooldown_seconds": 0.3,
+}
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def demo(*, once: bool) -> None:
     """Run the story; with `once` in a directory of its own that is gone afterwards."""
-    with _place(once) as settings:
+    with _place(once) as settings, _training(settings) as runs:
         platform.start(settings, output.note)
-        found = _train_and_watch(settings)
+        found = _watch(settings, runs)
         answer = _ask(settings)
         output.note("")
         output.note(f"  asked    {QUESTION}")
@@ -91,51 +102,71 @@ def _write_settings(file: Path, ports: dict[str, int]) -> None:
             "ports": ports,
             "roots": [{"path": "runs", "model": MODEL}],
             "evaluation": {"suites": {MODEL: suite}, "minimum_accuracy": 0.1, "max_tokens": 12},
+            "benchmark": PROFILE,
         }
     }
     file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
 
 
-def _train_and_watch(settings: Settings) -> tuple[Progress, ...]:
-    """Both runs one after the other, each until the platform is done with its checkpoints."""
-    graph = DagsterGraphQL(settings.dagster_url)
-    stamp = time.strftime("%H%M%S")
-    good, spoilt = f"{GOOD_RUN}-{stamp}", f"{SPOILT_RUN}-{stamp}"
-    with watched(lambda: read_progress(settings, graph)) as table:
-        with _trainer(settings, good, GOOD_STEPS, []):
-            table.until(_settled(good, GOOD_STEPS // SAVE_STEPS), PATIENCE_SECONDS)
-        with _trainer(settings, spoilt, SPOILT_STEPS, ["--learning-rate", SPOILT_LEARNING_RATE]):
-            table.until(_settled(spoilt, SPOILT_STEPS // SAVE_STEPS), PATIENCE_SECONDS)
-        return tuple(each for each in table.rows if each.checkpoint.split(".")[1] in {good, spoilt})
+@dataclass(frozen=True)
+class TrainingRuns:
+    """The names of the two runs and what trains them, one after the other."""
 
-
-def _settled(run: str, count: int) -> Callable[[tuple[Progress, ...]], bool]:
-    def done(rows: tuple[Progress, ...]) -> bool:
-        mine = [each for each in rows if each.checkpoint.startswith(f"{MODEL}.{run}.")]
-        return sum(each.settled for each in mine) >= count
-
-    return done
+    good: str
+    spoilt: str
+    trainer: subprocess.Popen[bytes]
+    log: Path
 
 
 @contextmanager
-def _trainer(settings: Settings, run: str, steps: int, extra: list[str]) -> Iterator[None]:
-    """A trainer as a process of its own, as a Slurm job would be."""
-    arguments = ["--root", str(settings.roots[0].path), "--run", run, "--steps", str(steps)]
-    with (settings.home / "logs" / f"trainer-{run}.log").open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "examples.train", *arguments, "--save-steps", str(SAVE_STEPS),
-             *extra],
-            cwd=EXAMPLES.parent, stdout=log, stderr=log,
+def _training(settings: Settings) -> Iterator[TrainingRuns]:
+    """A trainer beside the platform, as a Slurm job would be; it knows nothing of the platform."""
+    stamp = time.strftime("%H%M%S")
+    good, spoilt = f"{GOOD_RUN}-{stamp}", f"{SPOILT_RUN}-{stamp}"
+    program = [sys.executable, "-m", "examples.train", "--save-steps", str(SAVE_STEPS)]
+    root = ["--root", str(settings.roots[0].path)]
+    commands = [
+        [*program, *root, "--run", good, "--steps", str(GOOD_STEPS)],
+        [*program, *root, "--run", spoilt, "--steps", str(SPOILT_STEPS),
+         "--learning-rate", SPOILT_LEARNING_RATE],
+    ]  # fmt: skip
+    script = " && ".join(shlex.join(command) for command in commands)
+    log = settings.home / "logs" / f"trainer-{stamp}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        trainer = subprocess.Popen(
+            ["sh", "-c", script], cwd=EXAMPLES.parent, stdout=file, stderr=file,
+            start_new_session=True,
         )  # fmt: skip
     try:
-        yield
-        if child.wait(timeout=60) != 0:
-            raise PermanentError(
-                "the trainer", f"train {run}", f"it ended with {child.returncode}", hint=log.name
-            )
+        yield TrainingRuns(good, spoilt, trainer, log)
     finally:
-        child.kill()
-        child.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(trainer.pid, signal.SIGKILL)
+        trainer.wait()
+
+
+def _watch(settings: Settings, runs: TrainingRuns) -> tuple[Progress, ...]:
+    """Until the platform is done with every checkpoint of both runs."""
+    graph = DagsterGraphQL(settings.dagster_url)
+    wanted = {f"{MODEL}.{runs.good}.{step}" for step in steps(GOOD_STEPS)}
+    wanted |= {f"{MODEL}.{runs.spoilt}.{step}" for step in steps(SPOILT_STEPS)}
+
+    def done(rows: tuple[Progress, ...]) -> bool:
+        if runs.trainer.poll() not in (None, 0):
+            raise PermanentError(
+                "the trainer", "train", f"it ended with {runs.trainer.returncode}",
+                hint=f"see {runs.log}",
+            )  # fmt: skip
+        return wanted <= {each.checkpoint for each in rows if each.settled}
+
+    with watched(lambda: read_progress(settings, graph)) as table:
+        table.until(done, PATIENCE_SECONDS)
+        return tuple(each for each in table.rows if each.checkpoint in wanted)
+
+
+def steps(last: int) -> range:
+    return range(SAVE_STEPS, last + 1, SAVE_STEPS)
 
 
 def _ask(settings: Settings) -> str:

@@ -25,10 +25,12 @@ def rows(settings: Settings) -> list[dict[str, str]]:
     ]
 
 
-def ask(model: str, prompt: str, *, max_tokens: int) -> None:
+def ask(model: str, prompt: str, *, max_tokens: int, plain: bool) -> None:
+    """As one message of a chat, or with `plain` as the beginning of a text to go on with."""
     from resources.openai.client import OpenAIClient
 
+    question = prompt if plain else [{"role": "user", "content": prompt}]
     with OpenAIClient(load_settings().gateway_url) as client:
-        for piece in client.stream(model, prompt, max_tokens=max_tokens):
+        for piece in client.stream(model, question, max_tokens=max_tokens):
             output.piece(piece)
     output.line("")

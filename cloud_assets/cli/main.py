@@ -102,11 +102,14 @@ def ask(
     model: Annotated[str, typer.Argument(help="A model that `ai-how endpoint` lists.")],
     prompt: Annotated[str, typer.Argument(help="What to ask.")],
     max_tokens: Annotated[int, typer.Option(help="The longest answer, in tokens.")] = 128,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Let it go on with the text, without a chat template.")
+    ] = False,
 ) -> None:
     """Send a prompt to an endpoint and print the answer as it comes."""
     from cloud_assets.cli.endpoints import ask
 
-    ask(model, prompt, max_tokens=max_tokens)
+    ask(model, prompt, max_tokens=max_tokens, plain=plain)
 
 
 @app.command()
@@ -175,3 +178,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,8 @@ STYLES = {
     "held": "yellow", "waiting": "yellow", "undecided": "yellow", "starting": "yellow",
 }  # fmt: skip
 
+PIPE_WIDTH = 10_000
+
 
 def json_document(document: object) -> None:
     print(json.dumps(document, indent=2, default=str))
@@ -46,9 +48,13 @@ def error(problem: AiHowError) -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
+    """As wide as the terminal; in a pipe as wide as the rows, so that each stays on its line."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, emoji=False)
+    found = Console(stderr=stderr, highlight=False, emoji=False)
+    if not found.is_terminal:
+        found.width = PIPE_WIDTH
+    return found
 
 
 def build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
@@ -57,6 +63,8 @@ def build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table
     from rich.text import Text
 
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    # It names the row and is copied into the next command; the other columns wrap for it.
+    table.columns[0].no_wrap = True
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell.split(" ")[0], "")) for cell in row))
     return table

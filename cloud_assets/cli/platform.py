@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloud_assets.cli import output
-from cloud_assets.cli.programs import prepare, programs
+from cloud_assets.cli.programs import make_instance, programs, write_dagster_files
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
 from resources.errors import PermanentError, TransientError
@@ -30,8 +30,14 @@ def start(settings: Settings, say: Callable[[str], None]) -> None:
     supervisor = Supervisor(settings.home)
     if not supervisor.is_running():
         _require_free_ports(settings)
-    prepare(settings, supervisor)
-    supervisor.start(programs(settings, supervisor), keep=SLOT_PREFIX)
+    everything = programs(settings, supervisor)
+    (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
+    if not supervisor.is_running():
+        # MLflow takes longest; what needs no Dagster instance starts while that is made.
+        supervisor.start([p for p in everything if p.name in ("gateway", "mlflow")])
+    make_instance(settings)
+    write_dagster_files(settings, supervisor)
+    supervisor.start(everything, keep=SLOT_PREFIX)
     _wait(settings, supervisor, say)
 
 

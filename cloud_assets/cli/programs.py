@@ -3,6 +3,9 @@
 What keeps them running is `resources.supervisor.supervisord`; model servers join them at run time.
 """
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +15,18 @@ import yaml
 
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE, settings_path
+from resources.errors import PermanentError
 from resources.supervisor import Program, Supervisor
 
-PRELOAD = "resources.dagster.preload,cloud_assets.definitions"
+#: What the fork server has in memory: without it each run would import these for 7 CPU seconds.
+PRELOAD = (
+    "resources.dagster.preload",
+    "cloud_assets.definitions",
+    "scipy.stats",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+    "pyarrow.parquet",
+)
 CODE_LOCATION = "ai-how"
 
 #: Seconds that one sensor tick may take: it holds until a checkpoint comes (settings.watch).
@@ -67,12 +79,13 @@ def instance_config() -> Mapping[str, Any]:
         },
         "retention": {"sensor": {"purge_after_days": ticks}},
         "telemetry": {"enabled": False},
+        # Else the UI greets every browser with a sign-up form for a newsletter.
+        "nux": {"enabled": False},
     }
 
 
-def prepare(settings: Settings, supervisor: Supervisor) -> None:
-    """The directories that programs expect, `dagster.yaml` and `workspace.yaml`, replaced whole."""
-    (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
+def write_dagster_files(settings: Settings, supervisor: Supervisor) -> None:
+    """`dagster.yaml` and `workspace.yaml` below home, replaced whole."""
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     server = {"socket": str(code_socket(supervisor)), "location_name": CODE_LOCATION}
@@ -84,6 +97,32 @@ def prepare(settings: Settings, supervisor: Supervisor) -> None:
         partial = home / f".{name}.partial"
         partial.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
         partial.replace(home / name)
+
+
+def make_instance(settings: Settings) -> None:
+    """Dagster's SQLite files, made by one process before several open them.
+
+    Two that make them at once leave two schema heads behind. Made beside and renamed, so that a
+    killed first start leaves nothing half-made.
+    """
+    home = dagster_home(settings)
+    if (home / "history").exists():
+        return
+    partial = settings.home / "dagster.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    (partial / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
+    made = subprocess.run(
+        [sys.executable, "-m", "dagster", "instance", "migrate"],
+        env={**os.environ, **environment(settings), "DAGSTER_HOME": str(partial)},
+        capture_output=True,
+        text=True,
+    )
+    if made.returncode != 0:
+        last = made.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise PermanentError("Dagster", f"make its instance in {partial}", last[0])
+    shutil.rmtree(home, ignore_errors=True)
+    partial.rename(home)
 
 
 def programs(settings: Settings, supervisor: Supervisor) -> tuple[Program, ...]:
@@ -132,11 +171,14 @@ def environment(settings: Settings) -> Mapping[str, str]:
     variables = {
         "DAGSTER_HOME": str(dagster_home(settings)),
         HOME_VARIABLE: str(settings.home),
-        "AI_HOW_PRELOAD": PRELOAD,
+        "AI_HOW_PRELOAD": ",".join(PRELOAD),
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(SENSOR_TIMEOUT_SECONDS),
         "GIT_PYTHON_REFRESH": "quiet",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "DO_NOT_TRACK": "1",
+        # Threads of a fork server would be lost to its forks, and idle ones only cost here.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }
     cluster = settings_path()

@@ -7,7 +7,6 @@ business. Names come from users' mounts and are hostile until they fit a key.
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,22 +90,22 @@ def observe(
 def list_checkpoints(root: Path, model: str) -> Iterator[Found]:
     """Every `checkpoint-…` directory below the runs of `root`, in no order.
 
-    Costs two levels of scandir and a stat a run. Runs that vanish meanwhile are left out. Raises
+    Costs two levels of scandir and no stat. Runs that vanish meanwhile are left out. Raises
     as `run_directories` does.
     """
-    for directory, _ in run_directories(root):
-        yield from list_run(directory, model)
+    for run in run_directories(root):
+        yield from list_run(root / run.name, model)
 
 
-def run_directories(root: Path) -> Iterator[tuple[Path, int]]:
-    """Every run below `root` with its directory's mtime in nanoseconds.
+def run_directories(root: Path) -> list[os.DirEntry[str]]:
+    """The entry of every run below `root`; nothing is asked of the directories themselves.
 
     Raises TransientError when `root` is not there (a mount may come), PermanentError when it is
     unreadable.
     """
     try:
         with os.scandir(root) as runs:
-            found = [run for run in runs if run.is_dir(follow_symlinks=False)]
+            return [run for run in runs if run.is_dir(follow_symlinks=False)]
     except FileNotFoundError as error:
         raise TransientError(
             "the watch", f"list {root}", "there is no such directory", hint="create or mount it"
@@ -118,9 +117,6 @@ def run_directories(root: Path) -> Iterator[tuple[Path, int]]:
             str(error.strerror),
             hint="let the platform's user read and enter it",
         ) from error
-    for run in found:
-        with suppress(FileNotFoundError):
-            yield root / run.name, run.stat(follow_symlinks=False).st_mtime_ns
 
 
 def directory_of(roots: Iterable[Root], key: CheckpointKey) -> Path | None:

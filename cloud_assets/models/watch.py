@@ -8,7 +8,8 @@ the keys that the graph knows.
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloud_assets.models.contents import fingerprint_of
@@ -23,15 +24,20 @@ from cloud_assets.models.scan import (
 )
 from cloud_assets.settings import Root
 
-#: A directory's mtime moves in steps; one younger than this when listed may hide a later change.
+#: A directory's mtime moves in steps: one as young as this when listed may hide a later change.
 SETTLED_SECONDS = 2.0
 #: What did not change for long is looked at less often: a tenth of its age, at most this.
 LONGEST_PAUSE_SECONDS = 10.0
+#: A run in which nothing came for this long is looked at with this pause, not at every look.
+IDLE_SECONDS, IDLE_PAUSE_SECONDS = 3600.0, 1.0
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A checkpoint that nobody asked for yet; `since` is when it last changed, Unix time."""
+    """A checkpoint that nobody asked for yet; `since` is when it last changed, Unix time.
+
+    By its newest file, so that checkpoints found all at once are still taken in their order.
+    """
 
     key: str
     inspection: Inspection
@@ -48,11 +54,13 @@ class Look:
     unnamed: tuple[Found, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Run:
     mtime_ns: int
-    listed_at: float
+    settled: bool
+    next_stat: float
     found: tuple[Found, ...]
+    unnamed: tuple[Found, ...]
 
 
 @dataclass
@@ -74,7 +82,7 @@ class Watch:
     quiet_seconds: float | None
     known: dict[str, str | None]
     recorded: Callable[[str], str | None] = lambda key: None
-    _runs: dict[Path, _Run] = field(default_factory=dict)
+    _runs: dict[Path, dict[str, _Run]] = field(default_factory=dict)
     _pending: dict[str, _Pending] = field(default_factory=dict)
     _revisits: deque[Found] = field(default_factory=deque)
 
@@ -87,7 +95,12 @@ class Watch:
         return Look(
             ready=tuple(sorted((s for s in present if s.ready), key=lambda s: s.since)),
             waiting=tuple(s for s in present if not s.ready),
-            unnamed=tuple(f for run in self._runs.values() for f in run.found if f.key is None),
+            unnamed=tuple(
+                found
+                for runs in self._runs.values()
+                for run in runs.values()
+                for found in run.unnamed
+            ),
         )
 
     def requested(self, sighting: Sighting) -> None:
@@ -102,6 +115,7 @@ class Watch:
         for key in keys:
             self.known.pop(key, None)
         self._runs.clear()
+        self._revisits.clear()
 
     def revisit(self, count: int) -> None:
         """Compare `count` known checkpoints with what they were when they were requested."""
@@ -111,33 +125,45 @@ class Watch:
                 self._revisits.append(found)
 
     def _look_at(self, root: Root, now: float) -> None:
-        directories = dict(run_directories(root.path))
-        for gone in [run for run in self._runs if run.parent == root.path]:
-            if gone not in directories:
-                self._replace(gone, None)
-        for directory, mtime_ns in directories.items():
-            run = self._runs.get(directory)
-            if run is None or run.mtime_ns != mtime_ns or not _settled(run):
-                found = tuple(list_run(directory, root.model))
-                self._replace(directory, _Run(mtime_ns, now, found))
+        runs = self._runs.setdefault(root.path, {})
+        listed = {run.name: run for run in run_directories(root.path)}
+        for name in runs.keys() - listed.keys():
+            self._drop(runs.pop(name).found, ())
+        for name, entry in listed.items():
+            run = runs.get(name)
+            if run is None or now >= run.next_stat:
+                with suppress(FileNotFoundError):
+                    mtime_ns = entry.stat(follow_symlinks=False).st_mtime_ns
+                    runs[name] = self._look_at_run(root, name, mtime_ns, run, now)
 
-    def _replace(self, directory: Path, run: _Run | None) -> None:
-        """Exchange what is known of a run for what it holds now."""
-        before = self._runs.pop(directory, None)
-        was = {f.directory for f in before.found} if before else set()
-        names = {f.directory for f in run.found} if run else set()
-        for key in [k for k, p in self._pending.items() if p.found.directory in was - names]:
-            del self._pending[key]
-        if run is None:
-            return
-        self._runs[directory] = run
-        for found in run.found:
+    def _look_at_run(
+        self, root: Root, name: str, mtime_ns: int, before: _Run | None, now: float
+    ) -> _Run:
+        age = now - mtime_ns / 1e9
+        next_stat = now + (IDLE_PAUSE_SECONDS if age > IDLE_SECONDS else 0.0)
+        if before is not None and before.mtime_ns == mtime_ns and before.settled:
+            return replace(before, next_stat=next_stat)
+        found = tuple(list_run(root.path / name, root.model))
+        self._take(before.found if before else (), found)
+        unnamed = tuple(each for each in found if each.key is None)
+        return _Run(mtime_ns, age > SETTLED_SECONDS, next_stat, found, unnamed)
+
+    def _take(self, before: tuple[Found, ...], after: tuple[Found, ...]) -> None:
+        """A run was listed anew: what is gone is dropped, what is new is pending."""
+        self._drop(before, after)
+        was = {found.directory for found in before}
+        for found in after:
             if found.key is None:
                 continue
             if str(found.key) not in self.known:
                 self._pending.setdefault(str(found.key), _Pending(found))
             elif found.directory not in was:
                 self._revisits.append(found)
+
+    def _drop(self, before: tuple[Found, ...], after: tuple[Found, ...]) -> None:
+        gone = {found.directory for found in before} - {found.directory for found in after}
+        for key in [key for key, p in self._pending.items() if p.found.directory in gone]:
+            del self._pending[key]
 
     def _judge(self, pending: _Pending, now: float) -> Sighting | None:
         if now < pending.next_look:
@@ -153,8 +179,10 @@ class Watch:
         age = max(0.0, now - quiet.observation.since)
         pending.next_look = now + min(LONGEST_PAUSE_SECONDS, age / 10)
         final = inspection.state in (State.COMPLETE, State.REFUSED)
+        newest = max((entry.mtime_ns for entry in inspection.files), default=None)
+        since = quiet.observation.since if newest is None else newest / 1e9
         pending.sighting = Sighting(
-            str(pending.found.key), inspection, quiet.observation.since, final and quiet.ready
+            str(pending.found.key), inspection, since, final and quiet.ready
         )
         return pending.sighting
 
@@ -182,7 +210,3 @@ def waiting_for(look: Look) -> Mapping[str, str]:
     """What each checkpoint that is not ready waits for, by its key or its odd name."""
     waits = {s.key: s.inspection.reason or "until nothing changes" for s in look.waiting}
     return waits | {str(f.directory): f.refusal or "" for f in look.unnamed}
-
-
-def _settled(run: _Run) -> bool:
-    return run.listed_at - run.mtime_ns / 1e9 > SETTLED_SECONDS

@@ -1,0 +1,72 @@
+"""The reference page of the graph, from the definitions that Dagster loads."""
+
+import dagster as dg
+
+from cloud_assets import keys
+from cloud_assets.definitions import defs
+from docs.tables import GENERATED, sentence, table
+
+INTRODUCTION = f"""\
+All assets are in the group `{keys.ML_GROUP}`. Those of one checkpoint share the dynamic partition
+set `checkpoints`, one key per checkpoint: `model.run.step`. A pool bounds how many runs use the
+GPU at once. A blocking check ends the run when it fails; the others are judged by `release`.
+"""
+
+
+def asset_page() -> str:
+    """The page as Markdown."""
+    graph = defs.resolve_asset_graph()
+    lines = [GENERATED, "", "# Assets", "", INTRODUCTION]
+    for key in graph.toposorted_asset_keys:
+        lines += _asset(graph.get(key).assets_def, key)
+    lines += ["## Jobs", "", *table(("job", "what a run does", "assets"), _jobs()), ""]
+    lines += ["## Sensors", "", *table(("sensor", "what it does", "asks for"), _sensors()), ""]
+    return "\n".join(lines)
+
+
+def asset_names() -> frozenset[str]:
+    """The names of all assets."""
+    keys_found = defs.resolve_asset_graph().get_all_asset_keys()
+    return frozenset(key.to_user_string() for key in keys_found)
+
+
+def _asset(definition: dg.AssetsDefinition, key: dg.AssetKey) -> list[str]:
+    spec = definition.get_asset_spec(key)
+    facts = [
+        ("made from", ", ".join(f"`{dep.asset_key.to_user_string()}`" for dep in spec.deps)),
+        ("partition", "one a checkpoint" if spec.partitions_def else ""),
+        ("kinds", ", ".join(sorted(spec.kinds))),
+        ("owners", ", ".join(spec.owners)),
+        ("pool", definition.op.pool or ""),
+        ("code version", spec.code_version or ""),
+    ]
+    lines = [f"## `{key.to_user_string()}`", "", sentence(spec.description or ""), ""]
+    lines += [*table(("", ""), [fact for fact in facts if fact[1]]), ""]
+    checks = [
+        (f"`{check.name}`", "yes" if check.blocking else "no", sentence(check.description or ""))
+        for check in definition.check_specs
+    ]
+    return lines + ([*table(("check", "blocking", "holds when"), checks), ""] if checks else [])
+
+
+def _jobs() -> list[tuple[str, str, str]]:
+    found = []
+    for job in sorted(defs.resolve_all_job_defs(), key=lambda job: job.name):
+        if job.name.startswith("__"):
+            continue
+        selected = sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys)
+        assets = ", ".join(f"`{name}`" for name in selected)
+        found.append((f"`{job.name}`", sentence(job.description or ""), assets))
+    return found
+
+
+def _sensors() -> list[tuple[str, str, str]]:
+    return [
+        (
+            f"`{sensor.name}`",
+            sentence(sensor.description or ""),
+            ", ".join(f"`{target.job_name}`" for target in sensor.targets),
+        )
+        for sensor in sorted(defs.sensors or (), key=lambda sensor: sensor.name)
+        if isinstance(sensor, dg.SensorDefinition)
+    ]

@@ -1,0 +1,55 @@
+"""What `ai-how ask` sends to the endpoint, against a real server on loopback."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from cloud_assets.cli.endpoints import ask
+
+pytestmark = pytest.mark.real
+
+STREAM = b'data: {"model": "m", "choices": [{"delta": {"content": "Paris"}, "text": "Paris"}]}\n\n'
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The paths that an endpoint was asked at."""
+    paths: list[str] = []
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            paths.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            self.wfile.write(STREAM + b"data: [DONE]\n\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        file = tmp_path / "cluster.yaml"
+        file.write_text(f"platform: {{ports: {{gateway: {server.server_port}}}}}\n", "utf-8")
+        monkeypatch.setenv("AI_HOW_CLUSTER", str(file))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield paths
+        server.shutdown()
+        thread.join()
+
+
+def test_a_prompt_is_a_message_of_a_chat(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask("m", "What is the capital of France?", max_tokens=4, plain=False)
+    assert asked == ["/v1/chat/completions"]
+    assert capsys.readouterr().out == "Paris\n"
+
+
+def test_a_plain_prompt_is_a_text_to_go_on_with(asked: list[str]) -> None:
+    ask("m", "The capital of France is", max_tokens=4, plain=True)
+    assert asked == ["/v1/completions"]
