@@ -108,9 +108,11 @@ def retries(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _is_newest(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether nothing was decided since; a run that only measured again decides nothing."""
     tags = {keys.PARTITION_TAG: run.tags[keys.PARTITION_TAG]}
-    newest = instance.get_runs(dg.RunsFilter(job_name=keys.RELEASE_JOB, tags=tags), limit=1)
-    return bool(newest) and newest[0].run_id == run.run_id
+    runs = instance.get_runs(dg.RunsFilter(job_name=keys.RELEASE_JOB, tags=tags), limit=50)
+    deciding = (each.run_id for each in runs if keys.BENCH_TAG not in each.tags)
+    return next(deciding, None) == run.run_id
 
 
 def _may_converge(instance: dg.DagsterInstance) -> bool:
