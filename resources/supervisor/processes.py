@@ -33,7 +33,7 @@ def end(processes: list[psutil.Process], *, grace_seconds: float) -> list[int]:
         _signal(process, kill=False)
     alive = _still_running(list(victims.values()), grace_seconds)
     for process in alive:
-        _log.warning("process %d did not end in %.0f s and is killed", process.pid, grace_seconds)
+        _log.info("process %d did not end in %.0f s and is killed", process.pid, grace_seconds)
         _signal(process, kill=True)
     _still_running(alive, grace_seconds)
     return sorted(victims)
