@@ -41,7 +41,8 @@ def differences(
             continue
         slot = slots.get(route.url) if route else None
         if route is None or route.digest != champion.digest:
-            found.append(f"{model}: behind the endpoint is {route and route.key}, not the champion")
+            behind = route.key if route else "nothing"
+            found.append(f"{model}: behind the endpoint is {behind}, not the champion")
         elif slot is None or slot.digest != champion.digest:
             found.append(f"{model}: the champion's model server is gone")
         elif slot.state is SlotState.FAILED:
