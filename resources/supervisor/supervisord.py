@@ -182,7 +182,8 @@ class Supervisor:
         with self._locked():
             self._stop_all()
             self._end_daemon(timeout_seconds)
-            sweep(self.home, grace_seconds=1)
+            # What is left lost its services: a run would report the loss as a fault of its own.
+            sweep(self.home, grace_seconds=0)
             self._remove_stale_files()
 
     def _stop_all(self) -> None:

@@ -1,4 +1,4 @@
-"""A whole embedded platform for tests: a home and roots of its own, a quick profile, real processes.
+"""A whole embedded platform for tests: its own home and roots, a quick profile, real processes.
 
 Random weights pass its gates, so that a test may ask for any number of promotions in little time.
 """
@@ -228,7 +228,7 @@ def _settings() -> dict[str, Any]:
             # What a machine at work on other things still holds: these tests measure no speed.
             "targets": [
                 {"metric": "latency_p50", "at_most": 25.0},
-                {"metric": "throughput", "at_least": 0.5},
+                {"metric": "failure_share", "at_most": 0.0},
             ],
         },
     }

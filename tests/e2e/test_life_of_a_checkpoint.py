@@ -1,7 +1,7 @@
 """From a dropped checkpoint to an answered prompt, and what people ask for afterwards."""
 
 import json
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_dropped_checkpoint_goes_through_all_stages_in_one_run(
 def test_no_two_checkpoints_are_measured_at_the_same_time(released: EmbeddedPlatform) -> None:
     runs = [run for key in KEYS for run in released.runs(key)]
     spans = sorted((run.started or 0, run.ended or 0) for run in runs)
-    assert all(sooner[1] <= later[0] for sooner, later in zip(spans, spans[1:], strict=False))
+    assert all(sooner[1] <= later[0] for sooner, later in pairwise(spans))
 
 
 def test_the_checkpoint_that_was_written_last_serves(released: EmbeddedPlatform) -> None:
@@ -81,7 +81,7 @@ def test_a_backfill_from_the_ui_measures_one_checkpoint_at_a_time(
     new = released.until(written)
     released.until(lambda: not released.active_runs(KEYS) or None)
     spans = sorted((r.started or 0, r.ended or 0) for r in map(released.graph.run, new) if r)
-    assert all(sooner[1] <= later[0] for sooner, later in zip(spans, spans[1:], strict=False))
+    assert all(sooner[1] <= later[0] for sooner, later in pairwise(spans))
     released.until(lambda: released.slots() == KEYS[1:])
 
 
