@@ -1,4 +1,6 @@
-"""The vocabulary of the graph: partitions, group, owners and pool, and the names of `stages`."""
+"""The vocabulary of the graph: partitions, checks, owners, pool, and the names of `stages`."""
+
+import warnings
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -35,6 +37,30 @@ CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 ML_GROUP = "ml"
 ML_OWNERS = ["team:ml-platform"]
 
+
+def checkpoint_check(
+    name: str, asset: str, description: str, *, blocking: bool = True
+) -> dg.AssetCheckSpec:
+    """A check that is evaluated for each checkpoint.
+
+    Dagster calls `partitions_def` of a check a preview; its warning is silenced here and nowhere
+    else, so that any other is seen.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore",
+            "Specifying a partitions_def on an AssetCheckSpec",
+            category=dg.PreviewWarning,
+        )
+        return dg.AssetCheckSpec(
+            name,
+            asset=asset,
+            blocking=blocking,
+            partitions_def=CHECKPOINTS,
+            description=description,
+        )
+
+
 __all__ = [
     "BENCHMARK_REPORT",
     "BENCHMARK_TREND",
@@ -61,4 +87,5 @@ __all__ = [
     "STAGES",
     "TRY_TAG",
     "AssetJob",
+    "checkpoint_check",
 ]

@@ -19,6 +19,7 @@ REQUESTS_PER_TICK = 25
 #: How many already requested checkpoints are compared with the disk, and how often in a hold.
 REVISITED, REVISIT_SECONDS = 1, 1.0
 WAITS_KEPT = 50
+RUNS_SEARCHED = 20
 
 
 class Requests:
@@ -36,8 +37,10 @@ class Requests:
 
     def settle(self) -> None:
         """Take back what a tick asked for and no run came of."""
-        lost = [s for s in self._unconfirmed.values() if not _has_run(self._instance, s)]
-        self.watch.forget(s.key for s in lost)
+        lost = [s.key for s in self._unconfirmed.values() if not _has_run(self._instance, s)]
+        if lost:
+            # Forgetting lists every run anew, which a tick with nothing new must not pay for.
+            self.watch.forget(lost)
         self._unconfirmed.clear()
 
     def requested(self, sighting: Sighting) -> dg.RunRequest:
@@ -46,11 +49,16 @@ class Requests:
         return run_request(sighting)
 
     def _recorded(self, key: str) -> str | None:
-        """The fingerprint that the newest run of `key` was for."""
+        """The fingerprint that the newest run of `key` was for.
+
+        Runs that a person asked for, as `ai-how promote` does, name none and are passed over.
+        """
         runs = self._instance.get_runs(
-            dg.RunsFilter(job_name=keys.RELEASE_JOB, tags={keys.PARTITION_TAG: key}), limit=1
+            dg.RunsFilter(job_name=keys.RELEASE_JOB, tags={keys.PARTITION_TAG: key}),
+            limit=RUNS_SEARCHED,
         )
-        return runs[0].tags.get(keys.FINGERPRINT_TAG) if runs else None
+        named = (run.tags.get(keys.FINGERPRINT_TAG) for run in runs)
+        return next(filter(None, named), None)
 
 
 def run_request(sighting: Sighting) -> dg.RunRequest:
@@ -101,10 +109,14 @@ def build_sensor(job: keys.AssetJob) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
     ) -> dg.SensorResult:
         instance = context.instance
-        requests = memory.setdefault(instance.root_directory, Requests(instance, settings))
+        place = instance.root_directory
+        requests = memory[place] = memory.get(place) or Requests(instance, settings)
         requests.settle()
         look = hold(requests, settings)
         ready = look.ready[:REQUESTS_PER_TICK]
+        if look.unlisted and not ready:
+            # The tick shows as failed: a mount that is away must not look like nothing to do.
+            raise look.unlisted[0]
         runs = [requests.requested(sighting) for sighting in ready]
         return dg.SensorResult(
             run_requests=runs,

@@ -41,7 +41,8 @@ def differences(
             continue
         slot = slots.get(route.url) if route else None
         if route is None or route.digest != champion.digest:
-            found.append(f"{model}: behind the endpoint is {route and route.key}, not the champion")
+            behind = route.key if route else "nothing"
+            found.append(f"{model}: behind the endpoint is {behind}, not the champion")
         elif slot is None or slot.digest != champion.digest:
             found.append(f"{model}: the champion's model server is gone")
         elif slot.state is SlotState.FAILED:
@@ -108,9 +109,11 @@ def retries(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _is_newest(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether nothing was decided since; a run that only measured again decides nothing."""
     tags = {keys.PARTITION_TAG: run.tags[keys.PARTITION_TAG]}
-    newest = instance.get_runs(dg.RunsFilter(job_name=keys.RELEASE_JOB, tags=tags), limit=1)
-    return bool(newest) and newest[0].run_id == run.run_id
+    runs = instance.get_runs(dg.RunsFilter(job_name=keys.RELEASE_JOB, tags=tags), limit=50)
+    deciding = (each.run_id for each in runs if keys.BENCH_TAG not in each.tags)
+    return next(deciding, None) == run.run_id
 
 
 def _may_converge(instance: dg.DagsterInstance) -> bool:

@@ -51,6 +51,15 @@ def _explain_step(event: dg.DagsterEvent) -> tuple[Outcome, str, str]:
     return Outcome.HELD, f"{stage}: {words}"[:REASON_LENGTH], TRIED_AGAIN
 
 
+def is_whole(run: dg.DagsterRun) -> bool:
+    """Whether the run was to take a checkpoint through all stages.
+
+    Who measures, promotes or rolls back by hand waits for that run and reads its reason there; the
+    checkpoint's own outcome stays as it was.
+    """
+    return run.asset_selection is None and keys.BENCH_TAG not in run.tags
+
+
 def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefinition:
     """The sensor over failed runs of `job`; it asks for `converge` to clean up after them."""
 
@@ -69,8 +78,8 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
             return dg.SkipReason("Dagster retries the run itself")
         records = context.instance.all_logs(run.run_id)
         events = [record.dagster_event for record in records if record.dagster_event is not None]
-        outcome, reason, fix = explain(events)
-        _record(context.instance, run, outcome, reason, fix)
+        if is_whole(run):
+            _record(context.instance, run, *explain(events))
         return dg.RunRequest(run_key=f"after:{run.run_id}")
 
     return failed_runs

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloud_assets.settings_file import read_settings
-from tests.doubles.walkthrough import Shell, commands
+from tests.doubles.walkthrough import Command, Shell, commands
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -82,6 +82,15 @@ def test_every_command_of_the_guide_and_the_readme_does_what_the_page_says(
     reader.follow(guide[-1])
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(checkout / "first-model") not in running.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"), [("echo no", "yes"), ("echo a; echo b; exit 1", "a"), ("echo ab", "a")]
+)
+def test_a_page_that_is_not_true_is_noticed(tmp_path: Path, script: str, printed: str) -> None:
+    shell = Shell(tmp_path, os.environ, {})
+    with pytest.raises(AssertionError, match=r"page\.md:1"):
+        shell.follow(Command("page.md:1", script, (printed,)))
 
 
 def test_every_page_with_commands_is_walked_through() -> None:

@@ -180,9 +180,6 @@ def environment(settings: Settings) -> Mapping[str, str]:
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(SENSOR_TIMEOUT_SECONDS),
         "GIT_PYTHON_REFRESH": "quiet",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "DO_NOT_TRACK": "1",
         # Threads of a fork server would be lost to its forks, and idle ones only cost here.
         "OPENBLAS_NUM_THREADS": "1",

@@ -15,33 +15,25 @@ from resources.errors import PermanentError
 from resources.mlflow import Registration, Registry
 from resources.object_store import ObjectStore
 
-COMPLETE = dg.AssetCheckSpec(
+COMPLETE = keys.checkpoint_check(
     "complete",
-    asset=keys.CHECKPOINT,
-    blocking=True,
-    partitions_def=keys.CHECKPOINTS,
-    description="Every file that its layout needs is there and whole.",
+    keys.CHECKPOINT,
+    "Every file that its layout needs is there and whole.",
 )
-SAFE = dg.AssetCheckSpec(
+SAFE = keys.checkpoint_check(
     "safe",
-    asset=keys.CHECKPOINT,
-    blocking=True,
-    partitions_def=keys.CHECKPOINTS,
-    description="No pickles, no code, no names or links that lead out of the run.",
+    keys.CHECKPOINT,
+    "No pickles, no code, no names or links that lead out of the run.",
 )
-MATCHES_MANIFEST = dg.AssetCheckSpec(
+MATCHES_MANIFEST = keys.checkpoint_check(
     "matches_manifest",
-    asset=keys.MODEL_ARTIFACT,
-    blocking=True,
-    partitions_def=keys.CHECKPOINTS,
-    description="Every published file, read back, has the SHA-256 of the manifest.",
+    keys.MODEL_ARTIFACT,
+    "Every published file, read back, has the SHA-256 of the manifest.",
 )
-SOURCE_EXISTS = dg.AssetCheckSpec(
+SOURCE_EXISTS = keys.checkpoint_check(
     "source_exists",
-    asset=keys.REGISTERED_MODEL,
-    blocking=True,
-    partitions_def=keys.CHECKPOINTS,
-    description="The bytes that the version points at are in the store.",
+    keys.REGISTERED_MODEL,
+    "The bytes that the version points at are in the store.",
 )
 
 

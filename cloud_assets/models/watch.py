@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cloud_assets.models.contents import fingerprint_of
+from cloud_assets.models.contents import fingerprint_of, quoted
 from cloud_assets.models.layout import Inspection, State, inspect
 from cloud_assets.models.scan import (
     Found,
@@ -23,6 +23,7 @@ from cloud_assets.models.scan import (
     run_directories,
 )
 from cloud_assets.settings import Root
+from resources.errors import ExternalError
 
 #: A directory's mtime moves in steps: one as young as this when listed may hide a later change.
 SETTLED_SECONDS = 2.0
@@ -47,11 +48,15 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found: ready to be requested, still waiting, and names that make no key."""
+    """What one look found: ready to be requested, still waiting, and names that make no key.
+
+    `unlisted` are the roots that could not be looked at, each with its error.
+    """
 
     ready: tuple[Sighting, ...]
     waiting: tuple[Sighting, ...]
     unnamed: tuple[Found, ...]
+    unlisted: tuple[ExternalError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,13 @@ class Watch:
     _revisits: deque[Found] = field(default_factory=deque)
 
     def look(self, now: float) -> Look:
-        """Look once. Raises TransientError or PermanentError for a root that cannot be listed."""
+        """Look once; a root that cannot be listed does not keep the others from being seen."""
+        unlisted = []
         for root in self.roots:
-            self._look_at(root, now)
+            try:
+                self._look_at(root, now)
+            except ExternalError as error:
+                unlisted.append(error)
         sightings = [self._judge(pending, now) for pending in list(self._pending.values())]
         present = [sighting for sighting in sightings if sighting is not None]
         return Look(
@@ -101,6 +110,7 @@ class Watch:
                 for run in runs.values()
                 for found in run.unnamed
             ),
+            unlisted=tuple(unlisted),
         )
 
     def requested(self, sighting: Sighting) -> None:
@@ -177,7 +187,9 @@ class Watch:
         )
         pending.observation = quiet.observation
         age = max(0.0, now - quiet.observation.since)
-        pending.next_look = now + min(LONGEST_PAUSE_SECONDS, age / 10)
+        # Never past the moment at which it may be ready.
+        pause = min(LONGEST_PAUSE_SECONDS, age / 10, quiet.remaining or LONGEST_PAUSE_SECONDS)
+        pending.next_look = now + pause
         final = inspection.state in (State.COMPLETE, State.REFUSED)
         newest = max((entry.mtime_ns for entry in inspection.files), default=None)
         since = quiet.observation.since if newest is None else newest / 1e9
@@ -207,6 +219,12 @@ class Watch:
 
 
 def waiting_for(look: Look) -> Mapping[str, str]:
-    """What each checkpoint that is not ready waits for, by its key or its odd name."""
+    """What each checkpoint that is not ready waits for, by its key or its odd name.
+
+    Names are made fit for a table: a lone surrogate of a mount's name could not be shown at all.
+    """
     waits = {s.key: s.inspection.reason or "until nothing changes" for s in look.waiting}
-    return waits | {str(f.directory): f.refusal or "" for f in look.unnamed}
+    return waits | {
+        "/".join(map(quoted, found.directory.parts[-3:])): found.refusal or ""
+        for found in look.unnamed
+    }

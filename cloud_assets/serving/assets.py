@@ -17,12 +17,10 @@ from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend
 
-ANSWERS = dg.AssetCheckSpec(
+ANSWERS = keys.checkpoint_check(
     "answers",
-    asset=keys.INFERENCE_SERVICE,
-    blocking=True,
-    partitions_def=keys.CHECKPOINTS,
-    description="A real completion came back under the model's name.",
+    keys.INFERENCE_SERVICE,
+    "A real completion came back under the model's name.",
 )
 
 

@@ -1,3 +1,5 @@
+"""From raw rows to figures, verdicts and validity."""
+
 import math
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+"""Schedules: seeded, open-loop, with the rate that was asked for."""
+
 import statistics
 import subprocess
 import sys

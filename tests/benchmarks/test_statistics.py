@@ -1,3 +1,5 @@
+"""Percentiles and intervals against figures that are known."""
+
 import math
 import random
 

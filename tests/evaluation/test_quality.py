@@ -1,3 +1,5 @@
+"""Accuracy, the comparison with the champion, and the gate."""
+
 import math
 import random
 import threading

@@ -1,3 +1,5 @@
+"""Reading suites, and which answers count."""
+
 import hashlib
 import json
 from collections.abc import Callable

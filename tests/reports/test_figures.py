@@ -1,3 +1,5 @@
+"""Figures drawn from rows, the odd ones too."""
+
 import math
 import random
 import xml.etree.ElementTree as ElementTree

@@ -1,3 +1,5 @@
+"""Pages of checkpoints and models: whole, safe, readable."""
+
 import math
 from datetime import UTC, datetime
 from html.parser import HTMLParser

@@ -1,3 +1,5 @@
+"""The reader of event streams, by the moments at which pieces come."""
+
 import json
 from typing import Any
 

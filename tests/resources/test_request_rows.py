@@ -1,3 +1,5 @@
+"""Raw rows of a load test, to Parquet and back."""
+
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,0 +1,97 @@
+"""A registry in memory with the public methods of `resources.mlflow.Registry`.
+
+What both must do is written down in `tests/resources/registry_contract.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from resources.errors import TransientError
+from resources.mlflow import Registration, Registry, Version
+
+
+class MemoryRegistry(Registry):
+    """Versions, aliases, tags, figures and attachments, to be looked at by tests."""
+
+    def __init__(self) -> None:
+        super().__init__("http://registry.invalid")
+        self.versions: list[Version] = []
+        self.aliases: dict[tuple[str, str], int] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.figures: dict[str, dict[str, float]] = {}
+        self.attached: dict[tuple[str, str], str] = {}
+        self.down = False
+
+    def register(self, wanted: Registration) -> tuple[Version, bool]:
+        self._require_up(f"register `{wanted.key}`")
+        for found in self.versions:
+            if (found.key, found.digest) == (wanted.key, wanted.digest):
+                return self._now(found), False
+        number = 1 + sum(version.model == wanted.model for version in self.versions)
+        version = Version(
+            model=wanted.model,
+            number=number,
+            key=wanted.key,
+            digest=wanted.digest,
+            source=wanted.source,
+            run_id=f"run-{wanted.key}-{number}",
+            model_id=f"logged-{number}",
+        )
+        self.versions.append(version)
+        return version, True
+
+    def version(self, model: str, key: str) -> Version | None:
+        self._require_up(f"look up `{key}`")
+        found = [each for each in self.versions if (each.model, each.key) == (model, key)]
+        return self._now(found[-1]) if found else None
+
+    def alias(self, model: str, alias: str) -> Version | None:
+        self._require_up(f"look up `{model}@{alias}`")
+        number = self.aliases.get((model, alias))
+        found = [each for each in self.versions if (each.model, each.number) == (model, number)]
+        return self._now(found[0]) if found else None
+
+    def set_alias(self, version: Version, alias: str) -> None:
+        self._require_up(f"point `{alias}` at {version.key}")
+        self.aliases[version.model, alias] = version.number
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        self._require_up(f"remove `{model}@{alias}`")
+        self.aliases.pop((model, alias), None)
+
+    def models(self) -> tuple[str, ...]:
+        self._require_up("list the registered models")
+        return tuple(sorted({version.model for version in self.versions}))
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        self._require_up(f"tag {version.key}")
+        self.tags.setdefault(version.key, {}).update(tags)
+
+    def log(self, version: Version, metrics: Mapping[str, float], *, dataset: str) -> None:
+        self._require_up(f"log metrics of `{version.key}`")
+        self.figures.setdefault(version.key, {}).update(metrics)
+
+    def attach(self, version: Version, name: str, text: str) -> str:
+        self._require_up(f"attach {name} to `{version.key}`")
+        self.attached[version.key, name] = text
+        return f"{self.page(version)}/artifacts/{name}"
+
+    def page(self, version: Version) -> str:
+        return f"{self.url}/#/experiments/1/runs/{version.run_id}"
+
+    def named(self, model: str) -> dict[str, str]:
+        """The key behind each alias of a model."""
+        found = {alias: self.alias(name, alias) for name, alias in self.aliases if name == model}
+        return {alias: version.key for alias, version in found.items() if version}
+
+    def _now(self, version: Version) -> Version:
+        aliases = sorted(
+            alias
+            for (model, alias), number in self.aliases.items()
+            if (model, number) == (version.model, version.number)
+        )
+        return replace(version, aliases=tuple(aliases))
+
+    def _require_up(self, action: str) -> None:
+        if self.down:
+            raise TransientError("MLflow", action, "connection refused")
