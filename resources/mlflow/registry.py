@@ -74,8 +74,7 @@ class Registry:
     def register(self, wanted: Registration) -> tuple[Version, bool]:
         """The version of `wanted.digest` and whether it was made by this call."""
         with self._errors(f"register `{wanted.key}`"):
-            same = f"tags.`{KEY_TAG}` = '{wanted.key}' and tags.`{DIGEST_TAG}` = '{wanted.digest}'"
-            found = self._find(wanted.model, same)
+            found = self.version(wanted.model, wanted.key, wanted.digest)
             if found is not None:
                 return found, False
             experiment = self._experiment(wanted.model)
@@ -94,10 +93,13 @@ class Registry:
             )
             return self._version(made), True
 
-    def version(self, model: str, key: str) -> Version | None:
-        """The newest version of a checkpoint key."""
+    def version(self, model: str, key: str, digest: str | None = None) -> Version | None:
+        """The newest version of a checkpoint key, or the one of these very bytes."""
+        condition = f"tags.`{KEY_TAG}` = '{key}'"
+        if digest is not None:
+            condition += f" and tags.`{DIGEST_TAG}` = '{digest}'"
         with self._errors(f"look up `{key}`"):
-            return self._find(model, f"tags.`{KEY_TAG}` = '{key}'")
+            return self._find(model, condition)
 
     def alias(self, model: str, alias: str) -> Version | None:
         """The version that `alias` names."""
