@@ -144,6 +144,6 @@ def stage_seconds(context: dg.AssetExecutionContext) -> dict[str, float]:
 
 
 def _attach(registry: Registry, manifest: Manifest, page: str) -> None:
-    version = registry.version(manifest.model, manifest.key)
+    version = registry.version(manifest.model, manifest.key, manifest.digest)
     if version is not None:
         registry.attach(version, "report.html", page)

@@ -101,10 +101,13 @@ class Registry:
             self._remove_leftovers(first)
             return first, first.number == made
 
-    def version(self, model: str, key: str) -> Version | None:
-        """The newest version of a checkpoint key."""
+    def version(self, model: str, key: str, digest: str | None = None) -> Version | None:
+        """The newest version of a checkpoint key, or the one of these very bytes."""
+        condition = f"tags.`{KEY_TAG}` = '{key}'"
+        if digest is not None:
+            condition += f" and tags.`{DIGEST_TAG}` = '{digest}'"
         with self._errors(f"look up `{key}`"):
-            return self._find(model, f"tags.`{KEY_TAG}` = '{key}'")
+            return self._find(model, condition)
 
     def alias(self, model: str, alias: str) -> Version | None:
         """The version that `alias` names."""
