@@ -11,10 +11,10 @@ from typing import TypeVar
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
-from cloud_assets.documents import Manifest
+from cloud_assets.documents import Manifest, Outcome
 from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.settings import Settings
-from resources.errors import AiHowError, PermanentError, TransientError
+from resources.errors import AiHowError, NeedsRepair, PermanentError, TransientError
 from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import Servable
@@ -27,14 +27,20 @@ RETRY_SECONDS = 2
 
 @contextmanager
 def outcomes() -> Iterator[None]:
-    """Turn our errors into Dagster's: transient ones are retried, permanent ones are final."""
+    """Turn our errors into Dagster's: transient ones are retried, permanent ones are final.
+
+    The failure says whether the checkpoint is turned away or held until a system is mended.
+    """
     try:
         yield
     except TransientError as error:
         raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
     except AiHowError as error:
+        outcome = Outcome.HELD if isinstance(error, NeedsRepair) else Outcome.REJECTED
         raise dg.Failure(
-            str(error), metadata={"fix": error.hint or ""}, allow_retries=False
+            str(error),
+            metadata={"fix": error.hint or "", "outcome": outcome.value},
+            allow_retries=False,
         ) from error
 
 

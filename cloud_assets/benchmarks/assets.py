@@ -7,7 +7,7 @@ over old keys leaves nothing running.
 import dagster as dg
 
 from cloud_assets import keys
-from cloud_assets.benchmarks.load_test import keep_report, load_test
+from cloud_assets.benchmarks.load_test import keep_report, load_test, require_same_engine
 from cloud_assets.benchmarks.metadata import (
     benchmark_metadata,
     benchmark_metrics,
@@ -61,6 +61,7 @@ def benchmark_report(
         wanted, limit = servable(manifest, store, settings), settings.serving.timeout_seconds
         with borrowed(serving, wanted, timeout_seconds=limit) as served:
             result = load_test(served.slot, settings)
+            require_same_engine(served.slot, serving.slots())
         report = keep_report(result, manifest, settings, store)
         rows = plotted(result.rows)
         record_figures(registry, manifest, benchmark_metrics(report), settings.benchmark.name)
