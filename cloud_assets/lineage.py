@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from pydantic import BaseModel, ValidationError
@@ -103,6 +104,14 @@ def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Serv
         runtime=settings.serving.runtime,
         adapter_of=manifest.base_model,
     )
+
+
+def place(url: str) -> dg.MetadataValue:
+    """A link where Dagster's UI can follow it, else text to copy: browsers open no file from it."""
+    parts = urlsplit(url)
+    if parts.scheme in {"http", "https"}:
+        return dg.MetadataValue.url(url)
+    return dg.MetadataValue.path(unquote(parts.path) if parts.scheme == "file" else url)
 
 
 def record_figures(
