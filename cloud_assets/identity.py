@@ -47,8 +47,8 @@ class StorePaths:
     """Where one checkpoint's objects are, relative to the root of the object store.
 
     The model's files stand under the fingerprint, so that a checkpoint rewritten under the same
-    name never changes bytes that are being served. The manifest stands above it and is the pointer
-    to the fingerprint that is published.
+    name never changes bytes that are being served; beside them stands their record, the manifest of
+    these very files. The manifest above is what is published now, and equals one of the records.
     """
 
     key: str
@@ -56,6 +56,10 @@ class StorePaths:
     @property
     def manifest(self) -> str:
         return f"checkpoints/{self.key}/manifest.json"
+
+    def record(self, fingerprint: str) -> str:
+        """The manifest of these very files, which stays when others are published."""
+        return f"checkpoints/{self.key}/{fingerprint[:16]}/manifest.json"
 
     def model(self, fingerprint: str) -> str:
         """The prefix of the published files, with the final slash a KServe `storageUri` needs."""
@@ -67,6 +71,14 @@ class StorePaths:
 
     def report(self, fingerprint: str, name: str) -> str:
         return f"reports/{self.key}/{fingerprint[:16]}/{name}"
+
+
+def record_of(location: str) -> str:
+    """The record of the files at `location`, a URL or a prefix that `StorePaths.model` made."""
+    parts = location.rstrip("/").split("/")
+    if parts[-4:-3] != ["checkpoints"] or parts[-1] != "model":
+        raise UsageError(f"`{location[:200]}` is no place of a published checkpoint")
+    return StorePaths(parts[-3]).record(parts[-2])
 
 
 def trend_page_path(model: str) -> str:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from cloud_assets.documents import Manifest, Outcome
-from cloud_assets.identity import StorePaths
+from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.settings import Settings
 from resources.errors import AiHowError, NeedsRepair, PermanentError, TransientError
-from resources.mlflow import Registry
+from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import Servable
 
@@ -73,6 +74,26 @@ def published(store: ObjectStore, key: str) -> Manifest:
     return manifest
 
 
+def registered(store: ObjectStore, version: Version) -> Manifest:
+    """The manifest of the bytes that a version points at, whatever was published since.
+
+    A checkpoint that was rewritten under the same name is another version of the same key.
+    """
+    return _recorded(store, version.source, version.key)
+
+
+def _recorded(store: ObjectStore, location: str, key: str) -> Manifest:
+    manifest = read_document(store, record_of(location), Manifest)
+    if manifest is None:
+        raise PermanentError(
+            "the object store",
+            f"find the artifact of `{key}`",
+            f"nothing is recorded of {location}",
+            hint="materialise model_artifact for this checkpoint again",
+        )
+    return manifest
+
+
 def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Servable:
     """What a serving backend must know to serve the artifact."""
     return Servable(
@@ -85,11 +106,19 @@ def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Serv
     )
 
 
+def place(url: str) -> dg.MetadataValue:
+    """A link where Dagster's UI can follow it, else text to copy: browsers open no file from it."""
+    parts = urlsplit(url)
+    if parts.scheme in {"http", "https"}:
+        return dg.MetadataValue.url(url)
+    return dg.MetadataValue.path(unquote(parts.path) if parts.scheme == "file" else url)
+
+
 def record_figures(
     registry: Registry, manifest: Manifest, figures: Mapping[str, float], dataset: str
 ) -> None:
     """Keep figures with the checkpoint's registered version, where there is one."""
-    version = registry.version(manifest.model, manifest.key)
+    version = registry.version(manifest.model, manifest.key, manifest.digest)
     if version is not None:
         registry.log(version, figures, dataset=dataset)
 
@@ -99,7 +128,7 @@ def fetcher(store: ObjectStore) -> Callable[[str, Path], None]:
 
     def fetch(location: str, directory: Path) -> None:
         prefix = location.removeprefix(store.url(""))
-        manifest = published(store, prefix.split("/")[1])
+        manifest = _recorded(store, location, prefix.split("/")[1])
         store.fetch(prefix, directory, {file.name: file.sha256 for file in manifest.files})
 
     return fetch

@@ -4,7 +4,7 @@ from cloud_assets import keys
 from cloud_assets.documents import Manifest, QualityReport
 from cloud_assets.evaluation.quality import Measurement, measure
 from cloud_assets.evaluation.suite import Suite, SuiteItem, read_suite
-from cloud_assets.identity import StorePaths
+from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.lineage import read_document
 from cloud_assets.settings import Settings
 from resources.errors import PermanentError
@@ -47,7 +47,7 @@ def champion_report(model: str, store: ObjectStore, registry: Registry) -> Quali
     champion = registry.alias(model, keys.CHAMPION)
     if champion is None:
         return None
-    manifest = read_document(store, StorePaths(champion.key).manifest, Manifest)
+    manifest = read_document(store, record_of(champion.source), Manifest)
     if manifest is None:
         return None
     name = StorePaths(champion.key).report(manifest.fingerprint, "quality.json")

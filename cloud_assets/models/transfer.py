@@ -69,7 +69,9 @@ def publish(
         return existing, Transferred(skipped_files=len(existing.files))
     files = _send_all(transfer)
     manifest = _manifest(inspection, key, files)
-    store.write(transfer.paths.manifest, manifest.model_dump_json(indent=2).encode())
+    document = manifest.model_dump_json(indent=2).encode()
+    store.write(transfer.paths.record(inspection.fingerprint), document)
+    store.write(transfer.paths.manifest, document)
     store.delete_prefix(transfer.paths.receipts(inspection.fingerprint))
     return manifest, replace(transfer.done, seconds=time.monotonic() - started)
 

@@ -59,7 +59,7 @@ def write_trend_page(
 def published_manifests(store: ObjectStore, model: str) -> list[Manifest]:
     """The manifests of all checkpoints of a model that are in the store."""
     names = [name for name in store.list("checkpoints/") if name.endswith("/manifest.json")]
-    keys = (name.split("/")[1] for name in names)
+    keys = sorted({name.split("/")[1] for name in names})
     mine = [key for key in keys if CheckpointKey.parse(key).model == model]
     found = (read_document(store, StorePaths(key).manifest, Manifest) for key in mine)
     return [manifest for manifest in found if manifest is not None]

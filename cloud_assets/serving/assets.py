@@ -8,7 +8,7 @@ import dagster as dg
 from cloud_assets import keys
 from cloud_assets.documents import BenchmarkReport, Decision, Outcome, QualityReport
 from cloud_assets.identity import CheckpointKey, StorePaths
-from cloud_assets.lineage import outcomes, published, read_document, servable
+from cloud_assets.lineage import outcomes, published, read_document, registered, servable
 from cloud_assets.serving.promotion import kept, promote, route_to, tidy, withdraw
 from cloud_assets.serving.release import Ruling, decide
 from cloud_assets.settings import Settings
@@ -89,20 +89,20 @@ def release(
     """Promoted, rejected or held, with the reasons; a promotion moves the stable endpoint."""
     key = context.partition_key
     with outcomes():
-        version = _version(registry, key)
+        version = _version(registry, store, key, config.action)
         ruling = _rule(config, settings, store, key)
-        champion = registry.alias(version.model, keys.CHAMPION)
+        before = _champion_beside(registry, version)
         world = _World(settings, store, registry, serving)
         _carry_out(ruling, version, world, busy_keys(context.instance) - {key})
-    decision = Decision(
-        key=key,
-        outcome=ruling.outcome,
-        reasons=ruling.reasons,
-        fix=ruling.fix,
-        previous=champion.key if champion else None,
-        requested_by=config.requested_by,
-    )
-    _keep(decision, store)
+        decision = Decision(
+            key=key,
+            outcome=ruling.outcome,
+            reasons=ruling.reasons,
+            fix=ruling.fix,
+            previous=before.key if before else None,
+            requested_by=config.requested_by,
+        )
+        _keep(decision, version, store)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{version.digest[:16]}:{ruling.outcome.value}"),
         metadata=_decision_metadata(decision, settings),
@@ -158,7 +158,7 @@ class _World:
         self.serving = serving
 
     def promote(self, version: Version) -> None:
-        manifest = published(self.store, version.key)
+        manifest = registered(self.store, version)
         served = self.serving.serve(
             servable(manifest, self.store, self.settings),
             timeout_seconds=self.settings.serving.timeout_seconds,
@@ -170,7 +170,7 @@ class _World:
         champion = self.registry.alias(model, keys.CHAMPION)
         if champion is None:
             return []
-        manifest = published(self.store, champion.key)
+        manifest = registered(self.store, champion)
         served = self.serving.serve(
             servable(manifest, self.store, self.settings),
             timeout_seconds=self.settings.serving.timeout_seconds,
@@ -198,8 +198,16 @@ def busy_keys(instance: dg.DagsterInstance) -> set[str]:
     return {run.tags[keys.PARTITION_TAG] for run in runs if keys.PARTITION_TAG in run.tags}
 
 
-def _version(registry: Registry, key: str) -> Version:
-    version = registry.version(CheckpointKey.parse(key).model, key)
+def _version(registry: Registry, store: ObjectStore, key: str, action: str) -> Version:
+    """The version of what is published; a rollback returns to what was promoted before."""
+    model = CheckpointKey.parse(key).model
+    if action == "rollback":
+        # A rollback that is repeated after a crash finds it as the champion already.
+        for alias in (keys.PREVIOUS, keys.CHAMPION):
+            former = registry.alias(model, alias)
+            if former is not None and former.key == key:
+                return former
+    version = registry.version(model, key, published(store, key).digest)
     if version is None:
         raise PermanentError(
             "MLflow",
@@ -208,6 +216,14 @@ def _version(registry: Registry, key: str) -> Version:
             hint="materialise registered_model for this checkpoint first",
         )
     return version
+
+
+def _champion_beside(registry: Registry, version: Version) -> Version | None:
+    """The champion, or the one before where `version` is it already, as in a repeated release."""
+    champion = registry.alias(version.model, keys.CHAMPION)
+    if champion is not None and champion.number == version.number:
+        return registry.alias(version.model, keys.PREVIOUS)
+    return champion
 
 
 def _rule(config: ReleaseRequest, settings: Settings, store: ObjectStore, key: str) -> Ruling:
@@ -228,8 +244,9 @@ def _carry_out(ruling: Ruling, version: Version, world: "_World", busy: set[str]
     if ruling.outcome is Outcome.PROMOTED:
         world.promote(version)
         keep = kept(world.registry, [version.model], world.settings.serving.keep_warm)
-        others = {s.digest for s in world.serving.slots() if s.model_name != version.model}
-        tidy(world.serving, {*keep, *others}, busy)
+        slots = world.serving.slots()
+        others = {(s.key, s.digest) for s in slots if s.model_name != version.model}
+        tidy(world.serving, keep | others, busy)
     else:
         rejected = ruling.outcome is Outcome.REJECTED
         withdraw(world.registry, world.serving, version, drop_alias=rejected)
@@ -242,9 +259,9 @@ def _carry_out(ruling: Ruling, version: Version, world: "_World", busy: set[str]
     )
 
 
-def _keep(decision: Decision, store: ObjectStore) -> None:
+def _keep(decision: Decision, version: Version, store: ObjectStore) -> None:
     """For the checkpoint's page; the record of the decision is Dagster's."""
-    manifest = published(store, decision.key)
+    manifest = registered(store, version)
     name = StorePaths(decision.key).report(manifest.fingerprint, "decision.json")
     store.write(name, decision.model_dump_json().encode())
 
@@ -252,11 +269,11 @@ def _keep(decision: Decision, store: ObjectStore) -> None:
 def _decision_metadata(
     decision: Decision, settings: Settings
 ) -> dict[str, dg.MetadataValue | str | list[str]]:
+    optional = {"fix": decision.fix, "previous": decision.previous}
     return {
         "outcome": decision.outcome.value,
         "reasons": list(decision.reasons),
-        "fix": decision.fix or "",
-        "previous": decision.previous or "",
+        **{name: value for name, value in optional.items() if value},
         "requested_by": decision.requested_by,
         "endpoint": dg.MetadataValue.url(f"{settings.gateway_url}/v1"),
     }

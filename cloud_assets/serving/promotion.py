@@ -4,11 +4,14 @@ The alias `champion` is what is wanted, the route is what is so. Aliases move fi
 next (the same run again, or the drift sensor) moves the route to where the alias points.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from cloud_assets.keys import CANDIDATE, CHAMPION, PREVIOUS
 from resources.mlflow import Registry, Version
 from resources.serving import Route, ServingBackend, Slot
+
+#: Key and digest of a checkpoint whose slot stays.
+Kept = tuple[str, str]
 
 
 def promote(registry: Registry, backend: ServingBackend, version: Version, slot: Slot) -> None:
@@ -35,20 +38,23 @@ def withdraw(
     route = backend.routes().get(version.model)
     if route is not None and route.key == version.key and route.digest == version.digest:
         return ()
-    mine = [slot.name for slot in backend.slots() if slot.digest == version.digest]
+    # Two checkpoints may have the same bytes; the digest alone would take away the other's slot.
+    own = (version.key, version.digest)
+    mine = [slot.name for slot in backend.slots() if (slot.key, slot.digest) == own]
     return tuple(name for name in mine if backend.release(name))
 
 
-def kept(registry: Registry, models: Collection[str], keep_warm: int) -> Mapping[str, Version]:
-    """The versions that stay up, by digest: each champion, and what a rollback returns to."""
+def kept(registry: Registry, models: Collection[str], keep_warm: int) -> set[Kept]:
+    """What stays up: each champion, and what a rollback returns to."""
     aliases = (CHAMPION, PREVIOUS) if keep_warm else (CHAMPION,)
     found = (registry.alias(model, alias) for model in models for alias in aliases)
-    return {version.digest: version for version in found if version is not None}
+    return {(version.key, version.digest) for version in found if version is not None}
 
 
-def tidy(backend: ServingBackend, keep: Collection[str], busy: Collection[str]) -> tuple[str, ...]:
-    """Release every slot whose digest is not in `keep` and whose key no run is `busy` with."""
-    spare = [s.name for s in backend.slots() if s.digest not in keep and s.key not in busy]
+def tidy(backend: ServingBackend, keep: Collection[Kept], busy: Collection[str]) -> tuple[str, ...]:
+    """Release every slot that is not in `keep` and whose key no run is `busy` with."""
+    slots = backend.slots()
+    spare = [s.name for s in slots if (s.key, s.digest) not in keep and s.key not in busy]
     return tuple(name for name in spare if backend.release(name))
 
 

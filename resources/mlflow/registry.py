@@ -6,13 +6,13 @@ Every call can be repeated: what is there already is found by its digest and ret
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from resources.errors import PermanentError, TransientError
 from resources.mlflow.rest import KEY_TAG, NO_SUCH_ALIAS
+from resources.mlflow.version import Registration, Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,38 +35,6 @@ _CLIENT = {
 T = TypeVar("T")
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A published checkpoint to be registered; `source` is the URL of its directory.
-
-    `history` holds the trainer's figures as (name, step, value).
-    """
-
-    model: str
-    key: str
-    digest: str
-    source: str
-    run: str
-    step: int
-    tags: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    history: Sequence[tuple[str, int, float]] = ()
-
-
-@dataclass(frozen=True)
-class Version:
-    """A registered version with what is needed to find its checkpoint and its metrics."""
-
-    model: str
-    number: int
-    key: str
-    digest: str
-    source: str
-    run_id: str
-    model_id: str
-    aliases: tuple[str, ...] = ()
 
 
 class Registry:
@@ -101,10 +69,13 @@ class Registry:
             self._remove_leftovers(first)
             return first, first.number == made
 
-    def version(self, model: str, key: str) -> Version | None:
-        """The newest version of a checkpoint key."""
+    def version(self, model: str, key: str, digest: str | None = None) -> Version | None:
+        """The newest version of a checkpoint key, or the one of these very bytes."""
+        condition = f"tags.`{KEY_TAG}` = '{key}'"
+        if digest is not None:
+            condition += f" and tags.`{DIGEST_TAG}` = '{digest}'"
         with self._errors(f"look up `{key}`"):
-            return self._find(model, f"tags.`{KEY_TAG}` = '{key}'")
+            return self._find(model, condition)
 
     def alias(self, model: str, alias: str) -> Version | None:
         """The version that `alias` names."""

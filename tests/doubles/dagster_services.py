@@ -1,7 +1,6 @@
 """Real Dagster services of one instance: code server, daemon and webserver, each to be killed."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from dagster import DagsterInstance
 
 from cloud_assets.cli.programs import CODE_LOCATION, instance_config
 from resources.dagster.graphql import DagsterGraphQL
+from tests.doubles.ports import free_ports
 from tests.doubles.waiting_graph import HOLD_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ class DagsterServices:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.hold = home / "hold"
-        self.port = _free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.graph = DagsterGraphQL(self.url)
         self.daemon: subprocess.Popen[bytes] | None = None
@@ -126,9 +126,3 @@ def _family(pid: int) -> list[psutil.Process]:
         return [first, *first.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -40,9 +40,13 @@ class MemoryRegistry(Registry):
         self.versions.append(version)
         return version, True
 
-    def version(self, model: str, key: str) -> Version | None:
+    def version(self, model: str, key: str, digest: str | None = None) -> Version | None:
         self._require_up(f"look up `{key}`")
-        found = [each for each in self.versions if (each.model, each.key) == (model, key)]
+        found = [
+            each
+            for each in self.versions
+            if (each.model, each.key) == (model, key) and digest in (None, each.digest)
+        ]
         return self._now(found[-1]) if found else None
 
     def alias(self, model: str, alias: str) -> Version | None:

@@ -41,7 +41,8 @@ def test_every_file_is_in_the_store_with_its_hash(
 def test_nothing_else_is_in_the_store(checkpoints: Checkpoints, store: ObjectStore) -> None:
     manifest, _ = published(checkpoints.hf(), store)
 
-    expected = {PATHS.manifest, *(manifest.prefix + file.name for file in manifest.files)}
+    record = PATHS.record(manifest.fingerprint)
+    expected = {PATHS.manifest, record, *(manifest.prefix + file.name for file in manifest.files)}
     assert set(store.list("checkpoints/")) == expected
     assert store.root is not None
     assert {path.name for path in store.root.rglob("*") if "#" in path.name} == set()
