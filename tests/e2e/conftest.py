@@ -1,4 +1,7 @@
-"""Whole platforms: one a module by default; a test that breaks it for good starts its own."""
+"""One whole platform for the folder: starting one takes as long as a few checkpoints.
+
+So no test may count on being the first, and each leaves the platform up and mended.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +11,9 @@ import pytest
 from tests.doubles.embedded_platform import EmbeddedPlatform
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPlatform]:
-    """A platform that is up; when the module is through, it is ended and nothing of it is left."""
+    """A platform that is up; at the end it goes down and nothing of it is left."""
     started = EmbeddedPlatform(tmp_path_factory.mktemp("home"))
     try:
         started.up()
