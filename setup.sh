@@ -32,5 +32,7 @@ fi
 
 [ -x "$VENV/bin/python" ] || "$UV" venv --quiet --python "$PYTHON" "$VENV"
 echo "installing the pinned dependencies into $VENV" >&2
-"$UV" pip install --quiet --python "$VENV/bin/python" --require-hashes --requirement requirements.txt
+# Compiled once here; else all programs of the first start compile the same modules at the same time.
+"$UV" pip install --quiet --compile-bytecode --python "$VENV/bin/python" --require-hashes \
+  --requirement requirements.txt
 "$UV" pip install --quiet --python "$VENV/bin/python" --no-deps --editable .

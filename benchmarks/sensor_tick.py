@@ -58,8 +58,8 @@ def _fill(instance: dg.DagsterInstance, root: Path, known: int) -> None:
         for file in ("config.json", "model.safetensors", "trainer_state.json"):
             (directory / file).write_text("{}")
         names.append(f"{MODEL}.run{run}.{step}")
-    for run in root.iterdir():
-        os.utime(run, (0, 0))
+    for directory in root.iterdir():
+        os.utime(directory, (0, 0))
     instance.add_dynamic_partitions("checkpoints", names)
     for key in names:
         instance.report_runless_asset_event(dg.AssetMaterialization(keys.CHECKPOINT, partition=key))

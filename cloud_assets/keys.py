@@ -15,6 +15,7 @@ from cloud_assets.stages import (
     ENDPOINT,
     ENDPOINT_JOB,
     FINGERPRINT_TAG,
+    GPU_POOL,
     INFERENCE_SERVICE,
     MODEL_ARTIFACT,
     OUTCOME_TAG,
@@ -35,7 +36,6 @@ CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
 ML_OWNERS = ["team:ml-platform"]
-GPU_POOL = "gpu"
 
 
 def checkpoint_check(

@@ -15,6 +15,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
+#: Below home: what a killed process may leave behind, cleared when the platform starts.
+TEMPORARY = "tmp"
+
+
 class Section(BaseModel):
     """Base of all sections: frozen, unknown keys are errors."""
 

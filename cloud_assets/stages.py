@@ -31,6 +31,9 @@ TRY_TAG = "ai-how/try"
 #: Set on a run that only measures again, and says nothing of how far the checkpoint is.
 BENCH_TAG = "ai-how/bench"
 
+#: One measurement at a time: what serves and measures holds a slot of this pool.
+GPU_POOL = "gpu"
+
 #: Aliases of registered versions; `previous` is the one that a rollback returns to.
 CANDIDATE = "candidate"
 CHAMPION = "champion"

@@ -34,7 +34,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 2500, "height": 900})
         page.route("**/*", _only_local)
         _keep("graph", _graph(page, settings))
-        page.set_viewport_size({"width": 1200, "height": 1730})
+        page.set_viewport_size({"width": 1200, "height": 1600})
         _keep("report", _file(page, _report(settings, sys.argv[1])))
         page.set_viewport_size({"width": 1200, "height": 1080})
         model = sys.argv[1].partition(".")[0]

@@ -13,6 +13,7 @@ from cloud_assets.documents import Outcome
 
 WILL_RETRY_TAG = "dagster/will_retry"
 REASON_LENGTH = 1000
+TRIED_AGAIN = "it is tried again by itself"
 
 
 def explain(events: Iterable[dg.DagsterEvent]) -> tuple[Outcome, str, str]:
@@ -29,7 +30,7 @@ def explain(events: Iterable[dg.DagsterEvent]) -> tuple[Outcome, str, str]:
                 return Outcome.REJECTED, reason, str(fix.value) if fix else ""
         if event.is_step_failure:
             return _explain_step(event)
-    return Outcome.HELD, "the run's process ended before its work was done", "it is tried again"
+    return Outcome.HELD, "the run's process ended before its work was done", TRIED_AGAIN
 
 
 def _explain_step(event: dg.DagsterEvent) -> tuple[Outcome, str, str]:
@@ -42,8 +43,10 @@ def _explain_step(event: dg.DagsterEvent) -> tuple[Outcome, str, str]:
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+        return Outcome.HELD, f"{stage}: the run's process was told to end", TRIED_AGAIN
     words = error.message.strip().splitlines()[0] if error and error.message else "it failed"
-    return Outcome.HELD, f"{stage}: {words}"[:REASON_LENGTH], "it is tried again by itself"
+    return Outcome.HELD, f"{stage}: {words}"[:REASON_LENGTH], TRIED_AGAIN
 
 
 def is_whole(run: dg.DagsterRun) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloud_assets.settings_file import read_settings
-from tests.doubles.walkthrough import Shell, commands
+from tests.doubles.walkthrough import Command, Shell, commands
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -19,6 +19,8 @@ GUIDE = ROOT / "docs" / "guides" / "first-model.md"
 LAST_COMMAND = "ai-how down"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")])
 MOST_BYTES = 2**20
+#: The headings of the columns that say what a thing of the reference is.
+MEANINGS = {"meaning", "holds when", "what a run does", "what it does"}
 
 
 def names(path: Path) -> str:
@@ -82,6 +84,15 @@ def test_every_command_of_the_guide_and_the_readme_does_what_the_page_says(
     assert str(checkout / "first-model") not in running.stdout
 
 
+@pytest.mark.parametrize(
+    ("script", "printed"), [("echo no", "yes"), ("echo a; echo b; exit 1", "a"), ("echo ab", "a")]
+)
+def test_a_page_that_is_not_true_is_noticed(tmp_path: Path, script: str, printed: str) -> None:
+    shell = Shell(tmp_path, os.environ, {})
+    with pytest.raises(AssertionError, match=r"page\.md:1"):
+        shell.follow(Command("page.md:1", script, (printed,)))
+
+
 def test_every_page_with_commands_is_walked_through() -> None:
     assert {page for page in PAGES if list(commands(page))} == {README, GUIDE}
 
@@ -129,9 +140,16 @@ def test_every_entry_of_the_reference_says_what_it_is() -> None:
     empty = []
     for page in (ROOT / "docs" / "reference").iterdir():
         text = page.read_text("utf-8")
-        empty += re.findall(r"^\| (`[^|]+`) \|(?:[^|]*\|)*?\s+\|$", text, flags=re.MULTILINE)
-        empty += re.findall(r"^## (.+)\n\n(?:\||```)", text, flags=re.MULTILINE)
-    assert empty == ["Jobs", "Sensors"]
+        rows = [re.split(r" \| ", line.strip("|")) for line in text.splitlines() if "|" in line]
+        meaning = 0
+        for row in rows:
+            said = [n for n, cell in enumerate(row) if cell.strip() in MEANINGS]
+            meaning = said[0] if said else meaning
+            empty += (
+                [row[0].strip()] if row[0].startswith(" `") and not row[meaning].strip() else []
+            )
+        empty += re.findall(r"^## `(.+)`\n\n+(?:\||```)", text, flags=re.MULTILINE)
+    assert empty == []
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "examples/settings").iterdir()), ids=names)

@@ -11,7 +11,7 @@ from cloud_assets.benchmarks.measurement import Subject, measure, reasons_agains
 from cloud_assets.benchmarks.schedule import make_plan
 from cloud_assets.documents import BenchmarkReport, Manifest
 from cloud_assets.identity import StorePaths
-from cloud_assets.settings import Settings
+from cloud_assets.settings import TEMPORARY, Settings
 from resources.errors import PermanentError
 from resources.load.rows import write_parquet
 from resources.load.run import LoadResult, run_load
@@ -30,7 +30,9 @@ def load_test(slot: Slot, settings: Settings) -> LoadResult:
         url=slot.url,
         model=slot.model_name,
     )
-    with tempfile.TemporaryDirectory(prefix="ai-how-load-") as directory:
+    place = settings.home / TEMPORARY
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="load-", dir=place) as directory:
         result = run_load(plan, work_directory=Path(directory))
         if reasons_against(result, settings.benchmark):
             result = run_load(plan, work_directory=Path(directory))

@@ -1,5 +1,6 @@
 """`up`, `down`, `status` and `logs`: the embedded platform's programs under supervisord."""
 
+import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 from cloud_assets.cli import output
 from cloud_assets.cli.programs import make_instance, programs, write_dagster_files
-from cloud_assets.settings import Settings
+from cloud_assets.settings import TEMPORARY, Settings
 from cloud_assets.settings_file import load_settings
 from resources.errors import PermanentError, TransientError
 from resources.supervisor import ProgramState, Supervisor
@@ -33,6 +34,7 @@ def start(settings: Settings, say: Callable[[str], None]) -> None:
     everything = programs(settings, supervisor)
     (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
     if not supervisor.is_running():
+        shutil.rmtree(settings.home / TEMPORARY, ignore_errors=True)
         # MLflow takes longest; what needs no Dagster instance starts while that is made.
         supervisor.start([p for p in everything if p.name in ("gateway", "mlflow")])
     make_instance(settings)

@@ -15,6 +15,7 @@ import yaml
 
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE, settings_path
+from cloud_assets.stages import GPU_POOL
 from resources.errors import PermanentError
 from resources.supervisor import Program, Supervisor
 
@@ -163,6 +164,9 @@ def _program(settings: Settings, name: str, module: str, *arguments: str) -> Pro
         command=(sys.executable, "-m", module, *arguments),
         directory=settings.home,
         environment=environment(settings),
+        # A sensor's tick holds its server and the daemon for up to `watch.hold_seconds`; all of
+        # these can be killed at any moment.
+        stopwaitsecs=1,
     )
 
 
@@ -172,12 +176,10 @@ def environment(settings: Settings) -> Mapping[str, str]:
         "DAGSTER_HOME": str(dagster_home(settings)),
         HOME_VARIABLE: str(settings.home),
         "AI_HOW_PRELOAD": ",".join(PRELOAD),
+        "AI_HOW_POOLS": GPU_POOL,
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(SENSOR_TIMEOUT_SECONDS),
         "GIT_PYTHON_REFRESH": "quiet",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
         "DO_NOT_TRACK": "1",
         # Threads of a fork server would be lost to its forks, and idle ones only cost here.
         "OPENBLAS_NUM_THREADS": "1",

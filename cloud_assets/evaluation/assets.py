@@ -93,6 +93,7 @@ def _metadata(
         "accuracy_low": round(report.accuracy.low, 4),
         "accuracy_high": round(report.accuracy.high, 4),
         "items": len(report.items),
+        "asking_seconds": round(report.seconds, 3),
         "passed": report.passed,
         "reasons": list(report.reasons),
         "suite": report.suite,

@@ -4,6 +4,9 @@ Dagster looks for sensors every 5 s and for backfills every 30 s, and has no set
 Run as `python -m resources.dagster.daemon run -w workspace.yaml`.
 """
 
+import os
+
+from dagster import DagsterInstance
 from dagster._daemon import controller, sensor
 from dagster._daemon.cli import main as run_daemon
 
@@ -11,6 +14,17 @@ from resources.dagster.launcher import warm
 
 SENSOR_LOOP_SECONDS = 1
 BACKFILL_LOOP_SECONDS = 5
+POOLS_VARIABLE = "AI_HOW_POOLS"
+
+
+def limit_pools(instance: DagsterInstance) -> None:
+    """Give the pools that AI_HOW_POOLS names their default limit before the first run of each.
+
+    Dagster only does so while it looks at the first runs that need a pool, and starts all of those
+    at once (GlobalOpConcurrencyLimitsCounter gets the pools that were known before).
+    """
+    for pool in filter(None, os.environ.get(POOLS_VARIABLE, "").split(",")):
+        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
 
 
 def main() -> None:
@@ -18,6 +32,8 @@ def main() -> None:
     sensor.MIN_INTERVAL_LOOP_TIME = SENSOR_LOOP_SECONDS
     controller.DEFAULT_DAEMON_INTERVAL_SECONDS = BACKFILL_LOOP_SECONDS
     warm()
+    with DagsterInstance.get() as instance:
+        limit_pools(instance)
     run_daemon()
 
 

@@ -5,21 +5,34 @@ Every call can be repeated: what is there already is found by its digest and ret
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from resources.errors import PermanentError, TransientError
+from resources.mlflow.rest import KEY_TAG, NO_SUCH_ALIAS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 DIGEST_TAG = "ai-how.digest"
-KEY_TAG = "ai-how.key"
 LOGGED_MODEL_TAG = "ai-how.logged-model"
-_PERMANENT = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "PERMISSION_DENIED"})
+#: One call may carry a thousand entries.
+FIGURES_KEPT = 900
+#: Somebody else made or removed the same at the same time.
+_PRESENT, _ABSENT = frozenset({"RESOURCE_ALREADY_EXISTS"}), frozenset({"RESOURCE_DOES_NOT_EXIST"})
+_PERMANENT = _PRESENT | _ABSENT | {"INVALID_PARAMETER_VALUE", "PERMISSION_DENIED"}
+#: A server that is down fails a call within seconds, where MLflow's defaults try for minutes.
+_CLIENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+T = TypeVar("T")
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
@@ -68,50 +81,39 @@ class Registry:
         if self._connected is None:
             from mlflow import MlflowClient
 
+            for name, value in _CLIENT.items():
+                os.environ.setdefault(name, value)
             self._connected = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
         return self._connected
 
     def register(self, wanted: Registration) -> tuple[Version, bool]:
-        """The version of `wanted.digest` and whether it was made by this call."""
+        """The version of `wanted.digest` and whether it was made by this call.
+
+        The registry cannot be locked, and a call whose answer is lost is sent again: of several
+        versions of the same bytes the lowest counts, and whoever sees the others removes them.
+        """
         with self._errors(f"register `{wanted.key}`"):
-            found = self.version(wanted.model, wanted.key, wanted.digest)
-            if found is not None:
-                return found, False
-            experiment = self._experiment(wanted.model)
-            run_id = self._run(experiment, wanted)
-            model_id = self._logged_model(experiment, run_id, wanted)
-            self._registered_model(wanted.model)
-            tags = {KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest, LOGGED_MODEL_TAG: model_id}
-            made = self._client.create_model_version(
-                wanted.model,
-                wanted.source,
-                run_id=run_id,
-                model_id=model_id,
-                tags={**tags, **wanted.tags},
-                description=f"checkpoint {wanted.key}",
-                await_creation_for=0,
-            )
-            return self._version(made), True
+            bytes_wanted = (wanted.model, wanted.key, wanted.digest)
+            found = self._same(*bytes_wanted)
+            made = None if found else self._make(wanted)
+            first, *others = found or self._same(*bytes_wanted)
+            for other in others:
+                _unless(_ABSENT, self._client.delete_model_version, other.model, str(other.number))
+            self._remove_leftovers(first)
+            return first, first.number == made
 
     def version(self, model: str, key: str, digest: str | None = None) -> Version | None:
         """The newest version of a checkpoint key, or the one of these very bytes."""
-        condition = f"tags.`{KEY_TAG}` = '{key}'"
-        if digest is not None:
-            condition += f" and tags.`{DIGEST_TAG}` = '{digest}'"
         with self._errors(f"look up `{key}`"):
-            return self._find(model, condition)
+            if digest is None:
+                return self._find(model, f"tags.`{KEY_TAG}` = '{key}'")
+            return next(iter(self._same(model, key, digest)), None)
 
     def alias(self, model: str, alias: str) -> Version | None:
         """The version that `alias` names."""
-        from mlflow.exceptions import MlflowException
-
         with self._errors(f"look up `{model}@{alias}`"):
-            try:
-                return self._version(self._client.get_model_version_by_alias(model, alias))
-            except MlflowException as error:
-                if "not found" in str(error):
-                    return None
-                raise
+            found = _unless(NO_SUCH_ALIAS, self._client.get_model_version_by_alias, model, alias)
+            return None if found is None else self._version(found)
 
     def set_alias(self, version: Version, alias: str) -> None:
         with self._errors(f"point `{version.model}@{alias}` at version {version.number}"):
@@ -171,33 +173,60 @@ class Registry:
         )
         return self._version(found[0]) if found else None
 
+    def _same(self, model: str, key: str, digest: str) -> list[Version]:
+        """All versions of this key and digest, the lowest number first."""
+        found = self._client.search_model_versions(
+            f"name = '{model}' and {_tagged(key, digest)}",
+            order_by=["version_number ASC"],
+        )
+        return [self._version(each) for each in found]
+
+    def _make(self, wanted: Registration) -> int:
+        experiment = self._experiment(wanted.model)
+        run_id = self._run(experiment, wanted)
+        model_id = self._logged_model(experiment, run_id, wanted)
+        self._registered_model(wanted.model)
+        tags = {KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest, LOGGED_MODEL_TAG: model_id}
+        made = self._client.create_model_version(
+            wanted.model,
+            wanted.source,
+            run_id=run_id,
+            model_id=model_id,
+            tags={**tags, **wanted.tags},
+            description=f"checkpoint {wanted.key}",
+            await_creation_for=0,
+        )
+        return int(made.version)
+
     def _experiment(self, model: str) -> str:
         found = self._client.get_experiment_by_name(model)
-        return str(found.experiment_id if found else self._client.create_experiment(model))
+        while found is None:
+            _unless(_PRESENT, self._client.create_experiment, model)
+            found = self._client.get_experiment_by_name(model)
+        return str(found.experiment_id)
 
     def _run(self, experiment: str, wanted: Registration) -> str:
         """The run of this digest; one left behind by a killed registration is taken up again."""
-        tagged = f"tags.`{KEY_TAG}` = '{wanted.key}' and tags.`{DIGEST_TAG}` = '{wanted.digest}'"
-        found = self._client.search_runs([experiment], tagged, max_results=1)
-        if found:
-            return str(found[0].info.run_id)
-        run = self._client.create_run(
+        same = _tagged(wanted.key, wanted.digest)
+        found = self._client.search_runs([experiment], same, max_results=1)
+        run = found[0] if found else self._client.create_run(
             experiment,
             run_name=wanted.key,
             tags={KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest},
-        )
-        self._log_training(run.info.run_id, wanted)
-        self._client.set_terminated(run.info.run_id)
+        )  # fmt: skip
+        if run.info.status == "RUNNING":
+            self._log_training(run.info.run_id, run.info.start_time, wanted)
+            self._client.set_terminated(run.info.run_id)
         return str(run.info.run_id)
 
-    def _log_training(self, run_id: str, wanted: Registration) -> None:
+    def _log_training(self, run_id: str, timestamp: int, wanted: Registration) -> None:
+        """Logged twice under one timestamp, a figure is kept once."""
         from mlflow.entities import Metric, Param
-        from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
+        figures = wanted.history[-FIGURES_KEPT:]
         self._client.log_batch(
             run_id,
-            metrics=[Metric(name, value, now, step) for name, step, value in wanted.history[-900:]],
+            metrics=[Metric(name, value, timestamp, step) for name, step, value in figures],
             params=[Param(name, value[:500]) for name, value in wanted.parameters.items()],
         )
 
@@ -205,20 +234,30 @@ class Registry:
         found = self._client.search_logged_models(
             [experiment], f"source_run_id = '{run_id}'", max_results=1
         )
-        if found:
-            return str(found[0].model_id)
-        made = self._client.create_logged_model(
+        model = found[0] if found else self._client.create_logged_model(
             experiment,
             name=wanted.key.replace(".", "-"),
             source_run_id=run_id,
             tags={KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest},
-        )
-        self._client.finalize_logged_model(made.model_id, "READY")
-        return str(made.model_id)
+        )  # fmt: skip
+        if str(model.status) != "READY":
+            self._client.finalize_logged_model(model.model_id, "READY")
+        return str(model.model_id)
 
     def _registered_model(self, name: str) -> None:
         if not self._client.search_registered_models(f"name = '{name}'"):
-            self._client.create_registered_model(name)
+            _unless(_PRESENT, self._client.create_registered_model, name)
+
+    def _remove_leftovers(self, kept: Version) -> None:
+        """Runs and logged models of the same bytes that the version does not point at."""
+        experiment = self._experiment(kept.model)
+        tagged = _tagged(kept.key, kept.digest)
+        for run in self._client.search_runs([experiment], tagged):
+            if run.info.run_id != kept.run_id:
+                _unless(_ABSENT, self._client.delete_run, run.info.run_id)
+        for model in self._client.search_logged_models([experiment], tagged):
+            if model.model_id != kept.model_id:
+                _unless(_ABSENT, self._client.delete_logged_model, model.model_id)
 
     def _version(self, found: "ModelVersion") -> Version:
         tags = found.tags
@@ -246,3 +285,19 @@ class Registry:
             raise TransientError(
                 "MLflow", action, reason, hint=f"see whether {self.url} answers"
             ) from error
+
+
+def _tagged(key: str, digest: str) -> str:
+    return f"tags.`{KEY_TAG}` = '{key}' and tags.`{DIGEST_TAG}` = '{digest}'"
+
+
+def _unless(codes: Collection[str], call: Callable[..., T], *arguments: str) -> T | None:
+    """What the call returns; None after an error that `codes` names."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return call(*arguments)
+    except MlflowException as error:
+        if error.error_code not in codes:
+            raise
+        return None

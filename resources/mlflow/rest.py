@@ -5,10 +5,16 @@ import httpx
 from resources.errors import TransientError
 
 KEY_TAG = "ai-how.key"
+#: An unknown model, and a known one without the alias.
+NO_SUCH_ALIAS = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 
 def alias_key(url: str, model: str, alias: str) -> str | None:
-    """The checkpoint key behind `model@alias`, None when there is none."""
+    """The checkpoint key behind `model@alias`, None when there is none.
+
+    Raises TransientError when MLflow does not answer, or answers anything else.
+    """
+    question = f"look up `{model}@{alias}`"
     try:
         response = httpx.get(
             f"{url}/api/2.0/mlflow/registered-models/alias",
@@ -17,8 +23,12 @@ def alias_key(url: str, model: str, alias: str) -> str | None:
         )
         found = response.json()
     except (httpx.HTTPError, ValueError) as error:
-        raise TransientError(
-            "MLflow", f"look up `{model}@{alias}`", str(error), hint="`ai-how up` starts it"
-        ) from error
+        reason = str(error) or type(error).__name__
+        raise TransientError("MLflow", question, reason, hint="`ai-how up` starts it") from error
+    if not isinstance(found, dict):
+        raise TransientError("MLflow", question, f"what answers at {url} is not MLflow")
+    if not response.is_success and found.get("error_code") not in NO_SUCH_ALIAS:
+        reason = str(found.get("message") or f"it answers {response.status_code}")
+        raise TransientError("MLflow", question, reason[:300])
     tags = found.get("model_version", {}).get("tags", [])
     return next((str(tag["value"]) for tag in tags if tag["key"] == KEY_TAG), None)

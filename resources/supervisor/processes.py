@@ -9,6 +9,9 @@ import time
 
 import psutil
 
+# The kernel may need a moment to take a killed process away.
+_REAPING_SECONDS = 5.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,16 +29,20 @@ def marked(variable: str, value: str) -> list[psutil.Process]:
 
 
 def end(processes: list[psutil.Process], *, grace_seconds: float) -> list[int]:
-    """End the processes and all their children: TERM, a wait, then KILL. Returns the ids."""
+    """End the processes and all their children: TERM, a wait, then KILL. Returns the ids.
+
+    Without any grace they are killed at once and not told before.
+    """
     victims = {each.pid: each for process in processes for each in _with_children(process)}
     victims.pop(os.getpid(), None)
-    for process in victims.values():
-        _signal(process, kill=False)
+    if grace_seconds:
+        for process in victims.values():
+            _signal(process, kill=False)
     alive = _still_running(list(victims.values()), grace_seconds)
     for process in alive:
-        _log.warning("process %d did not end in %.0f s and is killed", process.pid, grace_seconds)
+        _log.info("process %d did not end in %.0f s and is killed", process.pid, grace_seconds)
         _signal(process, kill=True)
-    _still_running(alive, grace_seconds)
+    _still_running(alive, _REAPING_SECONDS)
     return sorted(victims)
 
 

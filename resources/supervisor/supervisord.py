@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,9 +180,16 @@ class Supervisor:
             return
         self._make_directories()
         with self._locked():
+            self._stop_all()
             self._end_daemon(timeout_seconds)
-            sweep(self.home)
+            # What is left lost its services: a run would report the loss as a fault of its own.
+            sweep(self.home, grace_seconds=0)
             self._remove_stale_files()
+
+    def _stop_all(self) -> None:
+        """Tell all programs to end; a shutdown tells each only when the one before is gone."""
+        with suppress(TransientError):
+            self._call("stopAllProcesses", False)
 
     def _end_daemon(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
