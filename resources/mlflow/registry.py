@@ -66,7 +66,6 @@ class Version:
     source: str
     run_id: str
     model_id: str
-    aliases: tuple[str, ...] = ()
 
 
 class Registry:
@@ -269,7 +268,6 @@ class Registry:
             source=found.source or "",
             run_id=found.run_id or "",
             model_id=tags.get(LOGGED_MODEL_TAG, ""),
-            aliases=tuple(found.aliases),
         )
 
     @contextmanager
