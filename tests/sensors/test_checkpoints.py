@@ -94,6 +94,15 @@ def test_the_run_carries_the_fingerprint(tick: Tick, checkpoints: Checkpoints) -
     assert request.run_key == f"qa.run.100:{fingerprint[:16]}"
 
 
+def test_one_that_will_be_turned_away_goes_first(tick: Tick, checkpoints: Checkpoints) -> None:
+    checkpoints.hf(step=100)
+    checkpoints.pickle_only(step=200)
+    priorities = {
+        each.partition_key: each.tags.get("dagster/priority") for each in requests(tick())
+    }
+    assert priorities == {"qa.run.100": None, "qa.run.200": "1"}
+
+
 def test_it_is_asked_for_once(
     instance: dg.DagsterInstance, tick: Tick, checkpoints: Checkpoints
 ) -> None:

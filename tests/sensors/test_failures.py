@@ -8,10 +8,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from cloud_assets import definitions, keys, lineage
 from cloud_assets.documents import Outcome
-from resources.errors import PermanentError, TransientError
+from resources.errors import NeedsRepair, PermanentError, TransientError
 from sensors import failures
 from sensors.failures import explain
 
@@ -37,6 +38,10 @@ def stage(behaviour: dg.ResourceParam[str]) -> dg.MaterializeResult:  # type: ig
             raise PermanentError("the engine", "load it", "odd shape", hint="merge the adapter")
         if behaviour == "transient":
             raise TransientError("MLflow", "register it", "connection refused", hint="start it")
+        if behaviour == "unfit system":
+            raise NeedsRepair("the store", "write it", "the disk is full", hint="free space")
+    if behaviour == "interrupted":
+        raise DagsterExecutionInterruptedError
     if behaviour == "defect":
         raise ZeroDivisionError("one part of none\nand more words")
     return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
@@ -80,6 +85,17 @@ def test_a_check_without_words_is_named(instance: dg.DagsterInstance) -> None:
 def test_what_is_for_good_rejects_with_stage_and_fix(instance: dg.DagsterInstance) -> None:
     reason = "stage: the engine could not load it: odd shape"
     assert failed(instance, "permanent") == (Outcome.REJECTED, reason, "merge the adapter")
+
+
+def test_an_unfit_system_holds_with_its_fix(instance: dg.DagsterInstance) -> None:
+    reason = "stage: the store could not write it: the disk is full"
+    assert failed(instance, "unfit system") == (Outcome.HELD, reason, "free space")
+
+
+def test_a_process_that_was_told_to_end_holds(instance: dg.DagsterInstance) -> None:
+    outcome, reason, fix = failed(instance, "interrupted")
+    assert (outcome, reason) == (Outcome.HELD, "stage: the run's process was told to end")
+    assert fix == "it is tried again by itself"
 
 
 def test_what_may_pass_holds_once_its_tries_are_used_up(instance: dg.DagsterInstance) -> None:
