@@ -95,6 +95,7 @@ class DagsterServices:
             "DAGSTER_HOME": str(self.home),
             "PYTHONPATH": str(REPOSITORY),
             "AI_HOW_PRELOAD": self.preload,
+            "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1",
             HOLD_VARIABLE: str(self.hold),
         }
         with (self.home / f"{module}.log").open("ab") as log:
