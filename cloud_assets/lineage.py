@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
-from cloud_assets.documents import Manifest
+from cloud_assets.documents import Manifest, Outcome
 from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.settings import Settings
-from resources.errors import AiHowError, PermanentError, TransientError
+from resources.errors import AiHowError, NeedsRepair, PermanentError, TransientError
 from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import Servable
@@ -27,14 +28,20 @@ RETRY_SECONDS = 2
 
 @contextmanager
 def outcomes() -> Iterator[None]:
-    """Turn our errors into Dagster's: transient ones are retried, permanent ones are final."""
+    """Turn our errors into Dagster's: transient ones are retried, permanent ones are final.
+
+    The failure says whether the checkpoint is turned away or held until a system is mended.
+    """
     try:
         yield
     except TransientError as error:
         raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
     except AiHowError as error:
+        outcome = Outcome.HELD if isinstance(error, NeedsRepair) else Outcome.REJECTED
         raise dg.Failure(
-            str(error), metadata={"fix": error.hint or ""}, allow_retries=False
+            str(error),
+            metadata={"fix": error.hint or "", "outcome": outcome.value},
+            allow_retries=False,
         ) from error
 
 
@@ -97,6 +104,14 @@ def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Serv
         runtime=settings.serving.runtime,
         adapter_of=manifest.base_model,
     )
+
+
+def place(url: str) -> dg.MetadataValue:
+    """A link where Dagster's UI can follow it, else text to copy: browsers open no file from it."""
+    parts = urlsplit(url)
+    if parts.scheme in {"http", "https"}:
+        return dg.MetadataValue.url(url)
+    return dg.MetadataValue.path(unquote(parts.path) if parts.scheme == "file" else url)
 
 
 def record_figures(

@@ -6,6 +6,7 @@ AiHowError
 └── ExternalError         a system outside refused or failed: `system could not action: reason`
     ├── TransientError    may succeed when tried again: timeouts, restarts, a full queue
     └── PermanentError    will fail again until someone acts: bad input, no permission
+        ├── NeedsRepair         the system is at fault, not what was asked of it: a full disk
         └── RefusedCheckpoint   a checkpoint that may never be published
 """
 
@@ -51,6 +52,13 @@ class TransientError(ExternalError):
 
 class PermanentError(ExternalError):
     """Trying again is useless until someone acts on `hint`."""
+
+
+class NeedsRepair(PermanentError):
+    """The system itself is unfit: full, read-only, without rights. Mended, it takes the same again.
+
+    What was under way is held, not turned away.
+    """
 
 
 class RefusedCheckpoint(PermanentError):

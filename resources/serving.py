@@ -38,7 +38,10 @@ class SlotState(StrEnum):
 
 @dataclass(frozen=True)
 class Slot:
-    """An engine and what it serves; `url` is the base of its OpenAI API, without `/v1`."""
+    """An engine and what it serves; `url` is the base of its OpenAI API, without `/v1`.
+
+    `since` is when the engine started, in seconds since 1970; 0 while it does not run.
+    """
 
     name: str
     key: str
@@ -48,6 +51,7 @@ class Slot:
     url: str
     state: SlotState
     reason: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True)

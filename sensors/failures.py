@@ -19,7 +19,8 @@ TRIED_AGAIN = "it is tried again by itself"
 def explain(events: Iterable[dg.DagsterEvent]) -> tuple[Outcome, str, str]:
     """Outcome, reason and fix of a failed run, from its events in order.
 
-    A failed blocking check or a `dg.Failure` is the checkpoint's own; anything else held it up.
+    A failed blocking check is the checkpoint's own, a `dg.Failure` says whose it is; anything else
+    held the checkpoint up.
     """
     for event in events:
         if event.event_type_value == "ASSET_CHECK_EVALUATION":
@@ -37,9 +38,10 @@ def _explain_step(event: dg.DagsterEvent) -> tuple[Outcome, str, str]:
     failure = event.step_failure_data
     stage = event.step_key or "the run"
     if failure.user_failure_data is not None:
-        fix = failure.user_failure_data.metadata.get("fix")
+        said = {name: str(it.value) for name, it in failure.user_failure_data.metadata.items()}
         reason = failure.user_failure_data.description or "it failed"
-        return Outcome.REJECTED, f"{stage}: {reason}", str(fix.value) if fix else ""
+        outcome = Outcome(said.get("outcome", Outcome.REJECTED.value))
+        return outcome, f"{stage}: {reason}", said.get("fix", "")
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause

@@ -7,7 +7,7 @@ over old keys leaves nothing running.
 import dagster as dg
 
 from cloud_assets import keys
-from cloud_assets.benchmarks.load_test import keep_report, load_test
+from cloud_assets.benchmarks.load_test import keep_report, load_test, require_same_engine
 from cloud_assets.benchmarks.metadata import (
     benchmark_metadata,
     benchmark_metrics,
@@ -15,7 +15,7 @@ from cloud_assets.benchmarks.metadata import (
 )
 from cloud_assets.documents import Manifest, Verdict
 from cloud_assets.identity import CheckpointKey, StorePaths, trend_page_path
-from cloud_assets.lineage import outcomes, published, record_figures, servable
+from cloud_assets.lineage import outcomes, place, published, record_figures, servable
 from cloud_assets.reports.publication import (
     plotted,
     published_manifests,
@@ -61,6 +61,7 @@ def benchmark_report(
         wanted, limit = servable(manifest, store, settings), settings.serving.timeout_seconds
         with borrowed(serving, wanted, timeout_seconds=limit) as served:
             result = load_test(served.slot, settings)
+            require_same_engine(served.slot, serving.slots())
         report = keep_report(result, manifest, settings, store)
         rows = plotted(result.rows)
         record_figures(registry, manifest, benchmark_metrics(report), settings.benchmark.name)
@@ -104,19 +105,19 @@ def benchmark_trend(
     In a checkpoint's own run its page is drawn anew, now that the decision is known.
     """
     key = context.run.tags.get(keys.PARTITION_TAG)
+    pages: dict[str, dg.MetadataValue] = {}
     with outcomes():
         if key is not None:
             manifest = published(store, key)
             rows = stored_rows(store, manifest)
             stages = stage_seconds(context)
             page = write_checkpoint_page(store, manifest, settings, stages=stages, rows=rows)
-            _attach(registry, manifest, page)
-        pages = {}
+            pages[key] = place(_attach(registry, manifest, page))
         for model in _models(settings, key):
             champion = registry.alias(model, keys.CHAMPION)
             served = champion.key if champion else None
             write_trend_page(store, model, published_manifests(store, model), served)
-            pages[model] = dg.MetadataValue.url(store.url(trend_page_path(model)))
+            pages[model] = place(store.url(trend_page_path(model)))
     return dg.MaterializeResult(metadata=pages)
 
 
@@ -143,7 +144,7 @@ def stage_seconds(context: dg.AssetExecutionContext) -> dict[str, float]:
     return {stage: took[stage] for stage in keys.STAGES if stage in took}
 
 
-def _attach(registry: Registry, manifest: Manifest, page: str) -> None:
+def _attach(registry: Registry, manifest: Manifest, page: str) -> str:
+    """Keep the page with the checkpoint's version; returns where a browser finds it."""
     version = registry.version(manifest.model, manifest.key, manifest.digest)
-    if version is not None:
-        registry.attach(version, "report.html", page)
+    return registry.attach(version, "report.html", page) if version else ""

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from cloud_assets.benchmarks.schedule import make_plan
 from cloud_assets.documents import BenchmarkReport, Manifest
 from cloud_assets.identity import StorePaths
 from cloud_assets.settings import TEMPORARY, Settings
-from resources.errors import PermanentError
+from resources.errors import PermanentError, TransientError
 from resources.load.rows import write_parquet
 from resources.load.run import LoadResult, run_load
 from resources.object_store import ObjectStore
@@ -37,6 +37,20 @@ def load_test(slot: Slot, settings: Settings) -> LoadResult:
         if reasons_against(result, settings.benchmark):
             result = run_load(plan, work_directory=Path(directory))
     return result
+
+
+def require_same_engine(measured: Slot, slots: Iterable[Slot]) -> None:
+    """Raises TransientError when the engine of the slot ended while it was measured.
+
+    Its failures would count against the checkpoint, whoever ended it; one that always ends under
+    load is held with this reason once the tries are used up.
+    """
+    now = next((slot for slot in slots if slot.name == measured.name), None)
+    if now is None or now.since != measured.since:
+        raise TransientError(
+            "the load test", f"measure `{measured.key}`", "its model server ended meanwhile",
+            hint=f"ai-how logs {measured.name}",
+        )  # fmt: skip
 
 
 def keep_report(

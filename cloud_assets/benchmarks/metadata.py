@@ -5,6 +5,7 @@ import base64
 import dagster as dg
 
 from cloud_assets.documents import BenchmarkReport
+from cloud_assets.lineage import place
 from cloud_assets.reports.figures import RequestRow, latency_cdf
 
 Metadata = dict[str, dg.MetadataValue | str | int | float | bool | list[str]]
@@ -17,7 +18,7 @@ def benchmark_metadata(report: BenchmarkReport, rows: list[RequestRow], page: st
         "requests": report.requests,
         "failures": report.failures,
         "profile": report.profile,
-        "report": dg.MetadataValue.url(page),
+        "report": place(page),
         "latency": dg.MetadataValue.md(_picture(latency_cdf(rows, report.targets))),
     }
 

@@ -12,7 +12,7 @@ from cloud_assets.cli.programs import make_instance, programs, write_dagster_fil
 from cloud_assets.settings import TEMPORARY, Settings
 from cloud_assets.settings_file import load_settings
 from resources.errors import PermanentError, TransientError
-from resources.supervisor import ProgramState, Supervisor
+from resources.supervisor import ProgramState, Supervisor, sweep
 
 READY_SECONDS = 120
 SLOT_PREFIX = "slot-"
@@ -30,6 +30,8 @@ def start(settings: Settings, say: Callable[[str], None]) -> None:
     """Have every program run and answer. Raises PermanentError when one cannot."""
     supervisor = Supervisor(settings.home)
     if not supervisor.is_running():
+        # What a killed supervisord left behind holds the ports.
+        sweep(settings.home)
         _require_free_ports(settings)
     everything = programs(settings, supervisor)
     (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)

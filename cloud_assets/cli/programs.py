@@ -149,7 +149,7 @@ def programs(settings: Settings, supervisor: Supervisor) -> tuple[Program, ...]:
 def _mlflow(settings: Settings) -> Program:
     home = settings.home / "mlflow"
     return _program(
-        settings, "mlflow", "mlflow", "server",
+        settings, "mlflow", "resources.mlflow.server",
         "--backend-store-uri", f"sqlite:///{home}/mlflow.db",
         "--artifacts-destination", str(home / "artifacts"),
         "--host", "127.0.0.1", "--port", str(settings.ports.mlflow),

@@ -8,7 +8,7 @@ from cloud_assets.evaluation.gate import champion_report, evaluate, suite_of
 from cloud_assets.evaluation.quality import judged
 from cloud_assets.evaluation.quality import quality_report as report_of
 from cloud_assets.identity import StorePaths
-from cloud_assets.lineage import outcomes, published, record_figures, servable
+from cloud_assets.lineage import outcomes, place, published, record_figures, servable
 from cloud_assets.settings import Settings
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
@@ -97,6 +97,6 @@ def _metadata(
         "passed": report.passed,
         "reasons": list(report.reasons),
         "suite": report.suite,
-        "report": dg.MetadataValue.url(url),
+        "report": place(url),
         **against,
     }

@@ -5,7 +5,7 @@ import dagster as dg
 from cloud_assets import keys
 from cloud_assets.documents import Manifest
 from cloud_assets.identity import CheckpointKey
-from cloud_assets.lineage import outcomes, published
+from cloud_assets.lineage import outcomes, place, published
 from cloud_assets.models.layout import Inspection, State, inspect
 from cloud_assets.models.scan import directory_of
 from cloud_assets.models.training import read_training_record
@@ -205,7 +205,7 @@ def _artifact_metadata(
     rate = transferred.sent_bytes / transferred.seconds / 1e6 if transferred.seconds else 0.0
     listed = "\n".join(f"| {f.name} | {f.size:,} | `{f.sha256[:16]}` |" for f in manifest.files)
     return {
-        "location": dg.MetadataValue.url(store.url(manifest.prefix)),
+        "location": place(store.url(manifest.prefix)),
         "digest": manifest.digest,
         "files": len(manifest.files),
         "bytes": manifest.total_bytes,

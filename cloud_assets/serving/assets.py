@@ -269,11 +269,11 @@ def _keep(decision: Decision, version: Version, store: ObjectStore) -> None:
 def _decision_metadata(
     decision: Decision, settings: Settings
 ) -> dict[str, dg.MetadataValue | str | list[str]]:
+    optional = {"fix": decision.fix, "previous": decision.previous}
     return {
         "outcome": decision.outcome.value,
         "reasons": list(decision.reasons),
-        "fix": decision.fix or "",
-        "previous": decision.previous or "",
+        **{name: value for name, value in optional.items() if value},
         "requested_by": decision.requested_by,
         "endpoint": dg.MetadataValue.url(f"{settings.gateway_url}/v1"),
     }

@@ -6,13 +6,13 @@ Every call can be repeated: what is there already is found by its digest and ret
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from resources.errors import PermanentError, TransientError
 from resources.mlflow.rest import KEY_TAG, NO_SUCH_ALIAS
+from resources.mlflow.version import Registration, Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,37 +35,6 @@ _CLIENT = {
 T = TypeVar("T")
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A published checkpoint to be registered; `source` is the URL of its directory.
-
-    `history` holds the trainer's figures as (name, step, value).
-    """
-
-    model: str
-    key: str
-    digest: str
-    source: str
-    run: str
-    step: int
-    tags: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    history: Sequence[tuple[str, int, float]] = ()
-
-
-@dataclass(frozen=True)
-class Version:
-    """A registered version with what is needed to find its checkpoint and its metrics."""
-
-    model: str
-    number: int
-    key: str
-    digest: str
-    source: str
-    run_id: str
-    model_id: str
 
 
 class Registry:
@@ -92,10 +61,9 @@ class Registry:
         versions of the same bytes the lowest counts, and whoever sees the others removes them.
         """
         with self._errors(f"register `{wanted.key}`"):
-            bytes_wanted = (wanted.model, wanted.key, wanted.digest)
-            found = self._same(*bytes_wanted)
+            found = self._same(wanted)
             made = None if found else self._make(wanted)
-            first, *others = found or self._same(*bytes_wanted)
+            first, *others = found or self._same(wanted)
             for other in others:
                 _unless(_ABSENT, self._client.delete_model_version, other.model, str(other.number))
             self._remove_leftovers(first)
@@ -103,10 +71,11 @@ class Registry:
 
     def version(self, model: str, key: str, digest: str | None = None) -> Version | None:
         """The newest version of a checkpoint key, or the one of these very bytes."""
+        condition = f"tags.`{KEY_TAG}` = '{key}'"
+        if digest is not None:
+            condition += f" and tags.`{DIGEST_TAG}` = '{digest}'"
         with self._errors(f"look up `{key}`"):
-            if digest is None:
-                return self._find(model, f"tags.`{KEY_TAG}` = '{key}'")
-            return next(iter(self._same(model, key, digest)), None)
+            return self._find(model, condition)
 
     def alias(self, model: str, alias: str) -> Version | None:
         """The version that `alias` names."""
@@ -172,10 +141,10 @@ class Registry:
         )
         return self._version(found[0]) if found else None
 
-    def _same(self, model: str, key: str, digest: str) -> list[Version]:
+    def _same(self, wanted: Registration) -> list[Version]:
         """All versions of this key and digest, the lowest number first."""
         found = self._client.search_model_versions(
-            f"name = '{model}' and {_tagged(key, digest)}",
+            f"name = '{wanted.model}' and {_tagged(wanted.key, wanted.digest)}",
             order_by=["version_number ASC"],
         )
         return [self._version(each) for each in found]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from resources.errors import ExternalError, PermanentError, TransientError
+from resources.errors import ExternalError, NeedsRepair, PermanentError, TransientError
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ _RIGHTS = "let the platform's user write there"
 _ABSENT = _Meaning("there is no such object", "publish the checkpoint again")
 _ERRNO = {
     errno.ENOENT: _ABSENT,
-    errno.ENOSPC: _Meaning("the disk is full", _SPACE),
-    errno.EDQUOT: _Meaning("the quota is used up", _SPACE),
+    errno.ENOSPC: _Meaning("the disk is full", _SPACE, NeedsRepair),
+    errno.EDQUOT: _Meaning("the quota is used up", _SPACE, NeedsRepair),
     errno.EFBIG: _Meaning("the file is larger than allowed", "raise the limit (ulimit -f)"),
-    errno.EROFS: _Meaning("it is read-only", "mount it writable, or change `store.url`"),
-    errno.EACCES: _Meaning("permission denied", _RIGHTS),
-    errno.EPERM: _Meaning("permission denied", _RIGHTS),
+    errno.EROFS: _Meaning(
+        "it is read-only", "mount it writable, or change `store.url`", NeedsRepair
+    ),
+    errno.EACCES: _Meaning("permission denied", _RIGHTS, NeedsRepair),
+    errno.EPERM: _Meaning("permission denied", _RIGHTS, NeedsRepair),
     errno.ENOTDIR: _Meaning("a file stands where a directory is needed", "move that file away"),
     errno.EEXIST: _Meaning("a file stands where a directory is needed", "move that file away"),
     errno.EISDIR: _Meaning("a directory stands where an object is needed", "move it away"),
@@ -37,12 +39,16 @@ _ERRNO = {
 }
 # Codes of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and MinIO's own.
 _S3 = {
-    r"NoSuchBucket": _Meaning("there is no such bucket", "create it, or mend `store.url`"),
+    r"NoSuchBucket": _Meaning(
+        "there is no such bucket", "create it, or mend `store.url`", NeedsRepair
+    ),
     r"NoSuchKey|404 \w+": _ABSENT,
     r"AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|40[13] \w+": _Meaning(
-        "access denied", "check the credentials and the bucket's policy"
+        "access denied", "check the credentials and the bucket's policy", NeedsRepair
     ),
-    r"QuotaExceeded|StorageFull|InsufficientStorage|507 ": _Meaning("the store is full", _SPACE),
+    r"QuotaExceeded|StorageFull|InsufficientStorage|507 ": _Meaning(
+        "the store is full", _SPACE, NeedsRepair
+    ),
     r"BadDigest|ContentSHA256Mismatch|ChecksumMismatch": _Meaning(
         "the bytes arrived damaged", None, TransientError
     ),
@@ -54,7 +60,7 @@ _S3 = {
 
 @contextmanager
 def translated(system: str, action: str) -> Iterator[None]:
-    """Turn failures of obstore and of the disk into TransientError or PermanentError."""
+    """Turn failures of obstore and of the disk into errors of ours."""
     from obstore.exceptions import BaseError
 
     try:

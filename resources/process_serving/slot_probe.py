@@ -37,6 +37,7 @@ class SlotProbe:
             url=self.record.url,
             state=state,
             reason=reason,
+            since=process.since if process is not None and process.is_up else 0.0,
         )
 
     def process(self) -> ProgramState | None:

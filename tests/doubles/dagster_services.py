@@ -1,13 +1,13 @@
 """Real Dagster services of one instance: code server, daemon and webserver, each to be killed."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -16,6 +16,7 @@ from dagster import DagsterInstance
 
 from cloud_assets.cli.programs import CODE_LOCATION, instance_config
 from resources.dagster.graphql import DagsterGraphQL
+from tests.doubles.ports import free_ports
 from tests.doubles.waiting_graph import HOLD_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -23,12 +24,15 @@ GRAPH = "tests.doubles.waiting_graph"
 
 
 class DagsterServices:
-    """Services of the instance in `home`, with the platform's own `dagster.yaml`."""
+    """Services of the instance in `home`, by default with the platform's own `dagster.yaml`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, configuration: Mapping[str, Any] | None = None) -> None:
         self.home = home
+        self.configuration = configuration or instance_config()
+        # Less than the platform's, so that a fork server is soon there again after a kill.
+        self.preload = "dagster._cli,dagster_graphql"
         self.hold = home / "hold"
-        self.port = _free_port()
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.graph = DagsterGraphQL(self.url)
         self.daemon: subprocess.Popen[bytes] | None = None
@@ -38,7 +42,7 @@ class DagsterServices:
         self._workspace = home / "workspace.yaml"
 
     def start(self) -> None:
-        (self.home / "dagster.yaml").write_text(yaml.safe_dump(instance_config()))
+        (self.home / "dagster.yaml").write_text(yaml.safe_dump(dict(self.configuration)))
         server = {"socket": str(self._socket), "location_name": CODE_LOCATION}
         self._workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
         DagsterInstance.from_config(str(self.home)).dispose()
@@ -90,7 +94,7 @@ class DagsterServices:
             **os.environ,
             "DAGSTER_HOME": str(self.home),
             "PYTHONPATH": str(REPOSITORY),
-            "AI_HOW_PRELOAD": "dagster._cli,dagster_graphql",
+            "AI_HOW_PRELOAD": self.preload,
             HOLD_VARIABLE: str(self.hold),
         }
         with (self.home / f"{module}.log").open("ab") as log:
@@ -126,9 +130,3 @@ def _family(pid: int) -> list[psutil.Process]:
         return [first, *first.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

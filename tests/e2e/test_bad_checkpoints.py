@@ -45,16 +45,17 @@ def _lying(path: Path) -> None:
 
 
 def _missing_shard(path: Path) -> None:
-    _index(path, "model-00002-of-00002.safetensors")
+    _index(path, "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
 def _index_leads_out(path: Path) -> None:
-    _index(path, "../../x")
+    _index(path, "model-00001-of-00001.safetensors", "../../x")
 
 
-def _index(path: Path, second: str) -> None:
-    (path / WEIGHTS).rename(path / "model-00001-of-00002.safetensors")
-    weight_map = {"a": "model-00001-of-00002.safetensors", "b": second}
+def _index(path: Path, first: str, second: str) -> None:
+    """The weights become the first shard, and the index names a second."""
+    (path / WEIGHTS).rename(path / first)
+    weight_map = {"model.norm.weight": first, "more": second}
     json_file(path / "model.safetensors.index.json", {"metadata": {}, "weight_map": weight_map})
 
 

@@ -1,6 +1,5 @@
 """One set of real Dagster services for this folder, and the runs that its tests wait for."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from resources.dagster.graphql import DagsterGraphQL, Run
 from tests.doubles.dagster_services import DagsterServices
+from tests.doubles.ports import free_ports
 
 Eventually = Callable[[Callable[[], object]], None]
 
@@ -26,9 +26,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterServic
 @pytest.fixture
 def free_port() -> int:
     """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from cloud_assets.settings import Ports, Settings
 from resources.mlflow import Registration, Registry
 from resources.supervisor import Program, Supervisor
 from tests.doubles.breaking_proxy import BreakingProxy
+from tests.doubles.ports import free_ports
 
 NUMBERS = itertools.count()
 
@@ -24,7 +24,7 @@ NUMBERS = itertools.count()
 @pytest.fixture(scope="session")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("mlflow")
-    with _running(home, free_port()) as url:
+    with _running(home, free_ports(1)[0]) as url:
         yield url
 
 
@@ -76,12 +76,6 @@ def registration(model: str, step: int, digest: str) -> Registration:
         parameters={"max_steps": "200"},
         history=[("loss", 50, 2.0), ("loss", 100, 1.0)],
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _mlflow_program(home: Path, port: int) -> Program:

@@ -15,7 +15,7 @@ from resources.mlflow import Registration, Registry, Version
 from resources.mlflow.registry import DIGEST_TAG
 from resources.mlflow.rest import KEY_TAG
 from tests.doubles.breaking_proxy import BreakingProxy
-from tests.resources.mlflow.conftest import free_port
+from tests.doubles.ports import free_ports
 
 pytestmark = pytest.mark.real
 Wanted = Callable[..., Registration]
@@ -314,11 +314,11 @@ def test_a_version_that_is_gone_cannot_be_named(
 
 def test_a_server_that_is_down_may_be_asked_again(wanted: Wanted) -> None:
     with pytest.raises(TransientError):
-        Registry(f"http://127.0.0.1:{free_port()}").register(wanted())
+        Registry(f"http://127.0.0.1:{free_ports(1)[0]}").register(wanted())
 
 
 def test_the_hint_names_the_address_that_does_not_answer(wanted: Wanted) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(TransientError) as raised:
         Registry(url).alias(wanted().model, "champion")
     assert url in str(raised.value.hint)

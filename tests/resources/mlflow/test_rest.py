@@ -10,7 +10,7 @@ import pytest
 from resources.errors import TransientError
 from resources.mlflow import Registration, Registry
 from resources.mlflow.rest import alias_key
-from tests.resources.mlflow.conftest import free_port
+from tests.doubles.ports import free_ports
 
 Wanted = Callable[..., Registration]
 
@@ -39,7 +39,7 @@ def test_an_alias_of_an_unknown_model_names_nothing(mlflow_url: str, model: str)
 
 def test_a_server_that_is_down_may_be_asked_again() -> None:
     with pytest.raises(TransientError):
-        alias_key(f"http://127.0.0.1:{free_port()}", "model", "champion")
+        alias_key(f"http://127.0.0.1:{free_ports(1)[0]}", "model", "champion")
 
 
 @pytest.mark.parametrize(
