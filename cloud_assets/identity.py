@@ -32,9 +32,9 @@ class CheckpointKey:
         """The key that `text` spells. Raises UsageError for anything that is not a key."""
         model, _, rest = text.partition(".")
         run, _, step = rest.rpartition(".")
-        if not (
-            KEY_PATTERN.match(text) and MODEL_PATTERN.match(model) and run and step.isdecimal()
-        ):
+        # One spelling for each checkpoint: `0100` would be another partition than `100`.
+        plain = step.isdecimal() and str(int(step)) == step
+        if not (KEY_PATTERN.match(text) and MODEL_PATTERN.match(model) and run and plain):
             raise UsageError(
                 f"`{text[:80]}` is not a checkpoint key",
                 hint="a key reads `model.run.step`, as `ai-how checkpoints` prints it",

@@ -32,18 +32,11 @@ def load_settings(path: Path | None = None) -> Settings:
 
 def read_settings(path: Path) -> Settings:
     """The settings of one file, its relative paths resolved against its directory."""
-    try:
-        node = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise SettingsError([f"{path}: {error.strerror}"], hint="name a readable file") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SettingsError([f"{path}:{line}: not YAML: {error.problem}"]) from error
-    platform = _child(node, "platform")
-    if platform is None:
+    platform, content = _platform(path)
+    if platform is None or content is None:
         return Settings().resolved(path.parent.absolute())
     try:
-        settings = Settings.model_validate(_plain(platform))
+        settings = Settings.model_validate(content)
     except ValidationError as error:
         raise SettingsError(
             [_problem(path, platform, found) for found in error.errors()],
@@ -60,8 +53,21 @@ def settings_path() -> Path | None:
     return next((path for path in DEFAULT_FILES if path.exists()), None)
 
 
-def _plain(node: yaml.Node) -> Any:
-    return yaml.SafeLoader("").construct_document(node)
+def _platform(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The `platform:` part, as YAML's nodes and as plain values."""
+    try:
+        node = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+        platform = _child(node, "platform")
+        content = yaml.SafeLoader("").construct_document(platform) if platform else None
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}"], hint="name a readable file") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SettingsError([f"{path}:{line}: not YAML: {error.problem}"]) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        first = str(error).splitlines()[0]
+        raise SettingsError([f"{path}: not YAML: {first}"], hint="save it as UTF-8") from error
+    return platform, content
 
 
 def _child(node: yaml.Node | None, key: str | int) -> yaml.Node | None:

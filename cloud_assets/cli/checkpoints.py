@@ -8,7 +8,8 @@ from cloud_assets.cli.progress import read_progress
 from cloud_assets.settings_file import load_settings
 from resources.dagster.graphql import DagsterGraphQL
 
-COLUMNS = ("checkpoint", "stage", "state", "since", "reason", "fix")
+COLUMNS = ("checkpoint", "stage", "state", "since")
+SENTENCES = ("reason", "fix")
 
 
 def checkpoints(*, as_json: bool) -> None:
@@ -24,4 +25,4 @@ def checkpoints(*, as_json: bool) -> None:
     if not rows:
         output.note("no checkpoint under " + ", ".join(str(root.path) for root in settings.roots))
         return
-    output.records(COLUMNS, rows, as_json=False)
+    output.records(COLUMNS, rows, as_json=False, sentences=SENTENCES)

@@ -14,7 +14,8 @@ from cloud_assets.settings_file import load_settings
 from resources.errors import PermanentError, TransientError
 from resources.supervisor import ProgramState, Supervisor, sweep
 
-READY_SECONDS = 120
+#: Generous, since a program that fails ends the wait: a loaded machine needs minutes for MLflow.
+READY_SECONDS = 300
 SLOT_PREFIX = "slot-"
 
 

@@ -178,6 +178,8 @@ def environment(settings: Settings) -> Mapping[str, str]:
         "AI_HOW_PRELOAD": ",".join(PRELOAD),
         "AI_HOW_POOLS": GPU_POOL,
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(SENSOR_TIMEOUT_SECONDS),
+        # A killed run is asked for again within this, not within Dagster's 5 s.
+        "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1",
         "GIT_PYTHON_REFRESH": "quiet",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "DO_NOT_TRACK": "1",

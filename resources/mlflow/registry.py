@@ -237,7 +237,6 @@ class Registry:
             source=found.source or "",
             run_id=found.run_id or "",
             model_id=tags.get(LOGGED_MODEL_TAG, ""),
-            aliases=tuple(found.aliases),
         )
 
     @contextmanager

@@ -33,4 +33,3 @@ class Version:
     source: str
     run_id: str
     model_id: str
-    aliases: tuple[str, ...] = ()

@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -23,10 +24,13 @@ GRAPH = "tests.doubles.waiting_graph"
 
 
 class DagsterServices:
-    """Services of the instance in `home`, with the platform's own `dagster.yaml`."""
+    """Services of the instance in `home`, by default with the platform's own `dagster.yaml`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, configuration: Mapping[str, Any] | None = None) -> None:
         self.home = home
+        self.configuration = configuration or instance_config()
+        # Less than the platform's, so that a fork server is soon there again after a kill.
+        self.preload = "dagster._cli,dagster_graphql"
         self.hold = home / "hold"
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -38,7 +42,7 @@ class DagsterServices:
         self._workspace = home / "workspace.yaml"
 
     def start(self) -> None:
-        (self.home / "dagster.yaml").write_text(yaml.safe_dump(instance_config()))
+        (self.home / "dagster.yaml").write_text(yaml.safe_dump(dict(self.configuration)))
         server = {"socket": str(self._socket), "location_name": CODE_LOCATION}
         self._workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
         DagsterInstance.from_config(str(self.home)).dispose()
@@ -90,7 +94,8 @@ class DagsterServices:
             **os.environ,
             "DAGSTER_HOME": str(self.home),
             "PYTHONPATH": str(REPOSITORY),
-            "AI_HOW_PRELOAD": "dagster._cli,dagster_graphql",
+            "AI_HOW_PRELOAD": self.preload,
+            "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1",
             HOLD_VARIABLE: str(self.hold),
         }
         with (self.home / f"{module}.log").open("ab") as log:

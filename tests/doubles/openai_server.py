@@ -40,16 +40,9 @@ def answer_server() -> Iterator[AnswerServer]:
             if server.status != 200:
                 self._send(json.dumps({"error": {"message": "out of order"}}), "application/json")
             elif body.get("stream"):
-                finish = {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}
-                pieces = [{"choices": [{"index": 0, "text": text}]}, finish]
-                events = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces)
-                self._send(f"{events}data: [DONE]\n\n", "text/event-stream")
+                self._send(_streamed(text), "text/event-stream")
             else:
-                choice = {"index": 0, "text": text, "finish_reason": "stop"}
-                if "messages" in body:
-                    choice = {**choice, "message": {"role": "assistant", "content": text}}
-                reply = {"model": body["model"], "choices": [choice]}
-                self._send(json.dumps(reply), "application/json")
+                self._send(_whole(text, body), "application/json")
 
         def _send(self, text: str, kind: str) -> None:
             content = text.encode()
@@ -69,3 +62,17 @@ def answer_server() -> Iterator[AnswerServer]:
         finally:
             http.shutdown()
             thread.join()
+
+
+def _streamed(text: str) -> str:
+    finish = {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}
+    pieces = [{"choices": [{"index": 0, "text": text}]}, finish]
+    events = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces)
+    return f"{events}data: [DONE]\n\n"
+
+
+def _whole(text: str, body: dict[str, Any]) -> str:
+    choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": "stop"}
+    if "messages" in body:
+        choice["message"] = {"role": "assistant", "content": text}
+    return json.dumps({"model": body["model"], "choices": [choice]})

@@ -4,7 +4,6 @@ What both must do is written down in `tests/resources/registry_contract.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from resources.errors import TransientError
 from resources.mlflow import Registration, Registry, Version
@@ -26,7 +25,7 @@ class MemoryRegistry(Registry):
         self._require_up(f"register `{wanted.key}`")
         for found in self.versions:
             if (found.key, found.digest) == (wanted.key, wanted.digest):
-                return self._now(found), False
+                return found, False
         number = 1 + sum(version.model == wanted.model for version in self.versions)
         version = Version(
             model=wanted.model,
@@ -47,13 +46,13 @@ class MemoryRegistry(Registry):
             for each in self.versions
             if (each.model, each.key) == (model, key) and digest in (None, each.digest)
         ]
-        return self._now(found[-1]) if found else None
+        return found[-1] if found else None
 
     def alias(self, model: str, alias: str) -> Version | None:
         self._require_up(f"look up `{model}@{alias}`")
         number = self.aliases.get((model, alias))
         found = [each for each in self.versions if (each.model, each.number) == (model, number)]
-        return self._now(found[0]) if found else None
+        return found[0] if found else None
 
     def set_alias(self, version: Version, alias: str) -> None:
         self._require_up(f"point `{alias}` at {version.key}")
@@ -87,14 +86,6 @@ class MemoryRegistry(Registry):
         """The key behind each alias of a model."""
         found = {alias: self.alias(name, alias) for name, alias in self.aliases if name == model}
         return {alias: version.key for alias, version in found.items() if version}
-
-    def _now(self, version: Version) -> Version:
-        aliases = sorted(
-            alias
-            for (model, alias), number in self.aliases.items()
-            if (model, number) == (version.model, version.number)
-        )
-        return replace(version, aliases=tuple(aliases))
 
     def _require_up(self, action: str) -> None:
         if self.down:

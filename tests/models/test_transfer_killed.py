@@ -63,6 +63,7 @@ def test_a_killed_transfer_goes_on_with_the_rest(
     assert verify(manifest, store) == []
     assert set(store.list("checkpoints/")) == {
         PATHS.manifest,
+        PATHS.record(manifest.fingerprint),
         *(manifest.prefix + file.name for file in manifest.files),
     }
     assert [path for path in store.root.rglob("*") if "#" in path.name] == []
@@ -95,6 +96,7 @@ publish(inspect(Path(sys.argv[1])), CheckpointKey("qa", "run", 100), store=store
     assert verify(manifest, store) == []
     assert set(store.list("checkpoints/")) == {
         PATHS.manifest,
+        PATHS.record(manifest.fingerprint),
         *(manifest.prefix + file.name for file in manifest.files),
     }
 

@@ -9,7 +9,9 @@ import pytest
 from resources.supervisor import Supervisor, sweep
 from tests.doubles.s3_server import S3Server
 
-pytest.register_assert_rewrite("tests.resources.serving_contract")
+pytest.register_assert_rewrite(
+    "tests.resources.registry_contract", "tests.resources.serving_contract"
+)
 
 Eventually = Callable[[Callable[[], object]], None]
 

@@ -1,0 +1,132 @@
+"""What stages read of one another: documents, artifacts, and errors in Dagster's terms."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cloud_assets.documents import Manifest
+from cloud_assets.identity import StorePaths
+from cloud_assets.lineage import (
+    RETRIES,
+    fetcher,
+    outcomes,
+    published,
+    read_document,
+    record_figures,
+    registered,
+    servable,
+)
+from resources.errors import PermanentError, TransientError, UsageError
+from tests.doubles.world import World, a_world
+
+KEY = "qa.run.100"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with a_world(tmp_path) as found:
+        yield found
+
+
+def test_what_may_pass_is_tried_again() -> None:
+    with pytest.raises(dg.RetryRequested) as asked, outcomes():
+        raise TransientError("MLflow", "answer", "connection refused")
+    assert asked.value.max_retries == RETRIES
+
+
+def test_what_is_for_good_ends_the_run_with_its_fix() -> None:
+    with pytest.raises(dg.Failure, match="odd shape") as failed, outcomes():
+        raise PermanentError("the engine", "load it", "odd shape", hint="merge it")
+    assert failed.value.metadata["fix"].value == "merge it"
+    assert failed.value.allow_retries is False
+
+
+def test_a_wrong_request_is_for_good() -> None:
+    with pytest.raises(dg.Failure), outcomes():
+        raise UsageError("no key")
+
+
+def test_a_defect_of_ours_stays_what_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), outcomes():
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": 7}', b"\xff", b'{"more": 1}'])
+def test_a_damaged_document_is_told_by_name(world: World, content: bytes) -> None:
+    name = StorePaths(KEY).manifest
+    world.store.write(name, content)
+    with pytest.raises(PermanentError, match=f"read {name}: it is not a Manifest"):
+        read_document(world.store, name, Manifest)
+
+
+def test_a_missing_document_is_none(world: World) -> None:
+    assert read_document(world.store, "nothing.json", Manifest) is None
+
+
+def test_what_was_never_published_is_told(world: World) -> None:
+    with pytest.raises(PermanentError, match="it was never published") as error:
+        published(world.store, KEY)
+    assert "model_artifact" in (error.value.hint or "")
+
+
+def test_a_version_keeps_its_bytes_when_others_are_published(world: World) -> None:
+    world.publish()
+    [version] = world.registry.versions
+    before = published(world.store, KEY)
+    (world.checkpoints.root / "run" / "checkpoint-100" / "README.md").write_text("anew")
+    world.publish()
+    assert registered(world.store, version) == before != published(world.store, KEY)
+
+
+def test_a_version_whose_bytes_are_gone_is_told(world: World) -> None:
+    world.publish()
+    [version] = world.registry.versions
+    world.store.delete_prefix("checkpoints/")
+    with pytest.raises(PermanentError, match="nothing is recorded of"):
+        registered(world.store, version)
+
+
+def test_what_a_backend_must_know_is_in_the_manifest(world: World) -> None:
+    world.publish()
+    manifest = published(world.store, KEY)
+    found = servable(manifest, world.store, world.settings)
+    assert (found.key, found.name, found.digest) == (KEY, "qa", manifest.digest)
+    assert found.location == world.store.url(manifest.prefix)
+    assert found.location.endswith("/")
+
+
+def test_a_model_is_fetched_as_it_was_published(world: World, tmp_path: Path) -> None:
+    world.publish()
+    manifest = published(world.store, KEY)
+    fetcher(world.store)(world.store.url(manifest.prefix), tmp_path / "model")
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {
+        file.name for file in manifest.files
+    }
+
+
+def test_a_model_is_fetched_after_others_were_published(world: World, tmp_path: Path) -> None:
+    world.publish()
+    location = world.store.url(published(world.store, KEY).prefix)
+    source = world.checkpoints.root / "run" / "checkpoint-100"
+    (source / "config.json").write_text("{}")
+    world.publish()
+    fetcher(world.store)(location, tmp_path / "model")
+    assert "LlamaForCausalLM" in (tmp_path / "model" / "config.json").read_text()
+
+
+def test_stored_bytes_that_changed_are_not_served(world: World, tmp_path: Path) -> None:
+    world.publish()
+    manifest = published(world.store, KEY)
+    world.store.write(manifest.prefix + "model.safetensors", b"other")
+    with pytest.raises(PermanentError, match="the bytes are not those that were published"):
+        fetcher(world.store)(world.store.url(manifest.prefix), tmp_path / "model")
+
+
+def test_figures_of_what_is_not_registered_are_left_out(world: World) -> None:
+    world.publish()
+    manifest = published(world.store, KEY)
+    world.registry.versions.clear()
+    record_figures(world.registry, manifest, {"accuracy": 1.0}, "capitals")
+    assert world.registry.figures == {}

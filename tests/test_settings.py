@@ -1,0 +1,90 @@
+"""Settings: what they are without a word, what they refuse, and where their paths lead."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cloud_assets.settings import Settings
+
+
+def settings(**platform: object) -> Settings:
+    return Settings.model_validate(platform)
+
+
+def test_without_a_word_everything_is_embedded(tmp_path: Path) -> None:
+    found = Settings().resolved(tmp_path)
+    assert found.home == tmp_path / ".ai-how"
+    assert found.store_url == (tmp_path / ".ai-how" / "store").as_uri()
+    assert found.registry_url == "http://127.0.0.1:5000"
+    assert found.gateway_url == "http://127.0.0.1:8000"
+    assert found.dagster_url == "http://127.0.0.1:3000"
+
+
+def test_what_is_named_is_taken() -> None:
+    found = settings(store={"url": "s3://models/a"}, registry={"url": "http://mlflow:80"})
+    assert (found.store_url, found.registry_url) == ("s3://models/a", "http://mlflow:80")
+
+
+def test_relative_paths_start_at_the_given_directory(tmp_path: Path) -> None:
+    found = settings(
+        home="h",
+        roots=[{"path": "runs", "model": "qa"}],
+        evaluation={"suites": {"qa": "suite.jsonl"}},
+        benchmark={"prompts": "prompts.jsonl"},
+    ).resolved(tmp_path)
+    assert found.home == tmp_path / "h"
+    assert found.roots[0].path == tmp_path / "runs"
+    assert found.evaluation.suites == {"qa": tmp_path / "suite.jsonl"}
+    assert found.benchmark.prompts == tmp_path / "prompts.jsonl"
+
+
+def test_absolute_paths_and_homes_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    roots = [{"path": "/mnt/runs", "model": "qa"}]
+    found = settings(home="~/platform", roots=roots).resolved(tmp_path)
+    assert (found.home, found.roots[0].path) == (
+        Path("/home/somebody/platform"),
+        Path("/mnt/runs"),
+    )
+
+
+def test_they_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().home = Path("/else")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("platform", "words"),
+    [
+        ({"ports": {"mlflow": 3000}}, "the three ports must differ"),
+        ({"ports": {"mlflow": 0}}, "greater than or equal to 1"),
+        ({"ports": {"mlflow": 70000}}, "less than or equal to 65535"),
+        ({"roots": [{"path": "a", "model": "a.b"}]}, "is not a model name"),
+        ({"roots": [{"path": "a", "model": ""}]}, "is not a model name"),
+        ({"roots": [{"path": "a", "model": "x" * 32}]}, "is not a model name"),
+        ({"roots": [{"path": "a"}]}, "Field required"),
+        ({"roots": [{"path": "a", "model": m} for m in "xy"]}, "the same path stands twice"),
+        ({"store": {"url": "ftp://models"}}, "is neither s3://bucket/prefix nor"),
+        ({"store": {"url": "s3://"}}, "is neither s3://bucket/prefix nor"),
+        ({"store": {"url": "file://relative"}}, "is neither s3://bucket/prefix nor"),
+        ({"serving": {"runtime": "abacus"}}, "'mlx' or 'vllm'"),
+        ({"promotion": "always"}, "'automatic' or 'manual'"),
+        ({"watch": {"hold_seconds": 46}}, "less than or equal to 45"),
+        ({"watch": {"quiet_seconds": -1}}, "greater than or equal to 0"),
+        ({"evaluation": {"minimum_accuracy": 1.5}}, "less than or equal to 1"),
+        ({"evaluation": {"significance": 0}}, "greater than 0"),
+        ({"benchmark": {"rate": 0}}, "greater than 0"),
+        ({"benchmark": {"targets": [{"metric": "latency_p95"}]}}, "either at_most or at_least"),
+        (
+            {"benchmark": {"targets": [{"metric": "goodput", "at_most": 1, "at_least": 1}]}},
+            "either at_most or at_least",
+        ),
+        ({"benchmark": {"targets": [{"metric": "speed", "at_most": 1}]}}, "latency_p50"),
+        ({"colour": "blue"}, "Extra inputs are not permitted"),
+        ({"serving": {"keep_wram": 1}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_mistake_is_refused(platform: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Settings.model_validate(platform)

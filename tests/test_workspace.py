@@ -1,0 +1,80 @@
+"""The graph in Dagster's plain form: `dagster dev -w workspace.yaml`, without the platform."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cloud_assets import stages
+from tests.doubles.ports import free_ports
+
+REPOSITORY = Path(__file__).parents[1]
+PATIENCE_SECONDS = 100
+
+GRAPH = """
+{
+  repositoriesOrError {
+    __typename
+    ... on RepositoryConnection {
+      nodes { assetNodes { assetKey { path } } }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture
+def plain_dagster(tmp_path: Path) -> Iterator[str]:
+    """The address of `dagster dev`, given nothing but the workspace and an empty home."""
+    port = free_ports(1)[0]
+    spared = ("AI_HOW_", "DAGSTER_", "MLFLOW_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(spared)}
+    home = tmp_path / "dagster"
+    home.mkdir()
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)],
+            cwd=REPOSITORY, stdout=log, stderr=log,
+            env={**environment, "DAGSTER_HOME": str(home), "AI_HOW_HOME": str(tmp_path / "home")},
+        )  # fmt: skip
+    family = psutil.Process(started.pid)
+    yield f"http://127.0.0.1:{port}"
+    processes = [family, *family.children(recursive=True)]
+    started.send_signal(signal.SIGINT)
+    psutil.wait_procs(processes, timeout=20)
+    for process in processes:
+        if process.is_running():
+            process.kill()
+    started.wait()
+
+
+def _ask(url: str) -> dict[str, object]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            answer = httpx.post(f"{url}/graphql", json={"query": GRAPH}, timeout=60)
+            found: dict[str, object] = answer.json()["data"]["repositoriesOrError"]["nodes"][0]
+            return found
+        except (httpx.HTTPError, ValueError, KeyError, IndexError):
+            assert time.monotonic() < deadline, "the graph was not loaded"
+            time.sleep(0.2)
+
+
+@pytest.mark.real
+@pytest.mark.timeout(200)
+def test_dagster_dev_loads_the_graph(plain_dagster: str) -> None:
+    found = _ask(plain_dagster)
+    nodes = found["assetNodes"]
+    assert isinstance(nodes, list)
+    assert {node["assetKey"]["path"][0] for node in nodes} == {
+        *stages.STAGES,
+        stages.BENCHMARK_TREND,
+        stages.ENDPOINT,
+    }
