@@ -50,7 +50,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     path = settings_path()
     yield Finding("settings", True, str(path) if path else "the defaults; no cluster.yaml")
     version = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+    yield _finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
     yield from _room(settings.home)
     if not Supervisor(settings.home).is_running():
         yield from (_port(name, port) for name, port in settings.ports)
@@ -59,44 +59,49 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from (_suite(model, settings) for model in sorted({r.model for r in settings.roots}))
 
 
+def _finding(what: str, well: bool, found: str, fix: str) -> Finding:
+    """With the fix only where there is something to mend."""
+    return Finding(what, well, found, "" if well else fix)
+
+
 def _room(home: Path) -> Iterator[Finding]:
     import psutil
 
     place = next(each for each in (home, *home.parents) if each.exists())
     free = shutil.disk_usage(place).free
-    yield Finding(
+    yield _finding(
         "disk", free >= LEAST_FREE_BYTES, f"{free / 1e9:.0f} GB free at {place}",
-        "" if free >= LEAST_FREE_BYTES else "free some space, or set platform.home elsewhere",
+        "free some space, or set platform.home elsewhere",
     )  # fmt: skip
-    yield Finding(
+    yield _finding(
         "permissions", os.access(place, os.W_OK | os.X_OK), f"{place}",
         f"let this user write to {place}",
     )  # fmt: skip
     memory = psutil.virtual_memory().available
-    yield Finding(
+    yield _finding(
         "memory", memory >= LEAST_MEMORY_BYTES, f"{memory / 1e9:.0f} GB available",
-        "" if memory >= LEAST_MEMORY_BYTES else "end something; the platform alone takes 2 GB",
+        "end something; the platform alone takes 2 GB",
     )  # fmt: skip
 
 
 def _port(name: str, port: int) -> Finding:
     with socket.socket() as probe:
         taken = probe.connect_ex(("127.0.0.1", port)) == 0
-    fix = f"end what uses it, or set platform.ports.{name}" if taken else ""
-    return Finding(f"port {port} ({name})", not taken, "taken" if taken else "free", fix)
+    fix = f"end what uses it, or set platform.ports.{name}"
+    return _finding(f"port {port} ({name})", not taken, "taken" if taken else "free", fix)
 
 
 def _runtime(settings: Settings) -> Finding:
     name = settings.serving.runtime
     there = importlib.util.find_spec(RUNTIME_MODULES[name]) is not None
-    fix = "" if there else f"install {RUNTIME_MODULES[name]}, or set platform.serving.runtime"
-    return Finding(f"runtime {name}", there, "installed" if there else "not installed", fix)
+    fix = f"install {RUNTIME_MODULES[name]}, or set platform.serving.runtime"
+    return _finding(f"runtime {name}", there, "installed" if there else "not installed", fix)
 
 
 def _root(path: Path) -> Finding:
     there = path.is_dir() and os.access(path, os.R_OK | os.X_OK)
-    fix = "" if there else "create or mount it, and let this user read it"
-    return Finding(f"root {path}", there, "readable" if there else "not there or unreadable", fix)
+    found = "readable" if there else "not there or unreadable"
+    return _finding(f"root {path}", there, found, "create or mount it, and let this user read it")
 
 
 def _suite(model: str, settings: Settings) -> Finding:

@@ -3,6 +3,7 @@
 from cloud_assets.cli import output
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
+from resources.errors import ExternalError
 from resources.gateway import routes as gateway_routes
 
 
@@ -30,7 +31,13 @@ def ask(model: str, prompt: str, *, max_tokens: int, plain: bool) -> None:
     from resources.openai.client import OpenAIClient
 
     question = prompt if plain else [{"role": "user", "content": prompt}]
-    with OpenAIClient(load_settings().gateway_url) as client:
-        for piece in client.stream(model, question, max_tokens=max_tokens):
-            output.piece(piece)
+    try:
+        with OpenAIClient(load_settings().gateway_url) as client:
+            for piece in client.stream(model, question, max_tokens=max_tokens):
+                output.piece(piece)
+    except ExternalError as error:
+        error.hint = (
+            error.hint or "`ai-how status` says what runs, `ai-how endpoint` what is served"
+        )
+        raise
     output.line("")

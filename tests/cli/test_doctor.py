@@ -1,0 +1,113 @@
+"""What the doctor finds on this machine and in the settings, each with its fix."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud_assets.cli import doctor
+from cloud_assets.cli.doctor import Finding, examine
+from cloud_assets.settings import Evaluation, Ports, Root, Serving, Settings
+from resources.errors import PermanentError
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "runs").mkdir()
+    suite = tmp_path / "suite.jsonl"
+    suite.write_text(json.dumps({"prompt": "1 + 1?", "expected": "2", "judge": "exact"}))
+    return Settings(
+        home=tmp_path / "home",
+        ports=Ports(dagster=_free(), mlflow=_free(), gateway=_free()),
+        roots=(Root(path=tmp_path / "runs", model="qa"),),
+        evaluation=Evaluation(suites={"qa": suite}),
+    )
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def finding(settings: Settings, what: str) -> Finding:
+    [found] = [each for each in examine(settings) if each.what.startswith(what)]
+    return found
+
+
+def test_all_that_a_platform_needs_is_looked_at(settings: Settings) -> None:
+    named = [each.what.partition(" ")[0] for each in examine(settings)]
+    assert named == [
+        "settings", "python", "disk", "permissions", "memory", "port", "port", "port",
+        "runtime", "root", "suite",
+    ]  # fmt: skip
+
+
+def test_what_is_ill_has_a_fix_and_what_is_well_needs_none(settings: Settings) -> None:
+    assert [each for each in examine(settings) if bool(each.fix) is each.well] == []
+
+
+def test_looking_changes_nothing(settings: Settings) -> None:
+    list(examine(settings))
+    assert not settings.home.exists()
+
+
+@pytest.mark.parametrize("what", ["root", "suite", "port", "python"])
+def test_a_good_place_is_well(settings: Settings, what: str) -> None:
+    found = [each for each in examine(settings) if each.what.startswith(what)]
+    assert all(each.well for each in found)
+
+
+def test_a_taken_port_is_told_with_its_setting(settings: Settings, listener: int) -> None:
+    ports = settings.ports.model_copy(update={"mlflow": listener})
+    found = finding(settings.model_copy(update={"ports": ports}), f"port {listener}")
+    assert (found.well, found.found) == (False, "taken")
+    assert "platform.ports.mlflow" in found.fix
+
+
+def test_a_missing_root_is_told(settings: Settings) -> None:
+    settings.roots[0].path.rmdir()
+    assert not finding(settings, "root").well
+
+
+def test_a_runtime_that_is_not_installed_is_told(settings: Settings) -> None:
+    vllm = settings.model_copy(update={"serving": Serving(runtime="vllm")})
+    found = finding(vllm, "runtime")
+    assert (found.well, found.fix) == (False, "install vllm, or set platform.serving.runtime")
+
+
+def test_a_missing_suite_is_told_with_its_setting(settings: Settings) -> None:
+    without = settings.model_copy(update={"evaluation": Evaluation()})
+    assert "platform.evaluation.suites.qa" in finding(without, "suite").fix
+
+
+def test_a_damaged_suite_is_told_by_its_line(settings: Settings) -> None:
+    suite = settings.evaluation.suites["qa"]
+    suite.write_text("{}\n")
+    assert f"{suite}:1:" in finding(settings, "suite").found
+
+
+def test_too_little_room_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 10**18)
+    monkeypatch.setattr(doctor, "LEAST_MEMORY_BYTES", 10**18)
+    assert [finding(settings, what).well for what in ("disk", "memory")] == [False, False]
+
+
+def test_what_is_ill_ends_in_an_error_that_names_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.roots[0].path.rmdir()
+    monkeypatch.setattr(doctor, "load_settings", lambda: settings)
+    with pytest.raises(PermanentError, match="root"):
+        doctor.doctor(as_json=True)
+    assert {"root"} <= {each["what"].split()[0] for each in json.loads(capsys.readouterr().out)}
