@@ -4,6 +4,7 @@ A checkpoint at fault is rejected; one that met a system out of order is held, a
 it again. A run that Dagster itself will retry is not judged yet.
 """
 
+import time
 from collections.abc import Iterable
 
 import dagster as dg
@@ -12,6 +13,8 @@ from cloud_assets import keys
 from cloud_assets.documents import Outcome
 
 WILL_RETRY_TAG = "dagster/will_retry"
+#: How long the tag may come after the event of the failure; both are written by one process.
+TAG_SECONDS = 3.0
 REASON_LENGTH = 1000
 TRIED_AGAIN = "it is tried again by itself"
 
@@ -60,6 +63,21 @@ def is_whole(run: dg.DagsterRun) -> bool:
     return run.asset_selection is None and keys.BENCH_TAG not in run.tags
 
 
+def _is_retried(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether Dagster starts the run again by itself.
+
+    It says so in a tag that it writes after the failure's event, which is what a tick comes for.
+    """
+    patience = TAG_SECONDS if instance.run_retries_enabled else 0.0
+    end = time.monotonic() + patience
+    while True:
+        run = instance.get_run_by_id(run_id)
+        said = run.tags.get(WILL_RETRY_TAG) if run else None
+        if said is not None or time.monotonic() >= end:
+            return said == "true"
+        time.sleep(0.05)
+
+
 def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefinition:
     """The sensor over failed runs of `job`; it asks for `converge` to clean up after them."""
 
@@ -74,7 +92,7 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
     def failed_runs(context: dg.RunFailureSensorContext) -> dg.RunRequest | dg.SkipReason:
         run = context.dagster_run
         key = run.tags.get(keys.PARTITION_TAG)
-        if key is None or run.tags.get(WILL_RETRY_TAG) == "true":
+        if key is None or _is_retried(context.instance, run.run_id):
             return dg.SkipReason("Dagster retries the run itself")
         records = context.instance.all_logs(run.run_id)
         events = [record.dagster_event for record in records if record.dagster_event is not None]
