@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def programs(settings: Settings, supervisor: Supervisor) -> tuple[Program, ...]:
                  "--location-name", CODE_LOCATION,
                  "--socket", str(code_socket(supervisor)),
                  "--working-directory", str(home)),
-        _program(settings, "daemon", "resources.dagster.daemon", "run", "-w", workspace),
+        _daemon(settings, workspace, code_socket(supervisor)),
         _program(settings, "dagster", "resources.dagster.webserver",
                  "-h", "127.0.0.1", "-p", str(settings.ports.dagster), "-w", workspace),
     ]  # fmt: skip
@@ -168,6 +169,12 @@ def _program(settings: Settings, name: str, module: str, *arguments: str) -> Pro
         # these can be killed at any moment.
         stopwaitsecs=1,
     )
+
+
+def _daemon(settings: Settings, workspace: str, socket: Path) -> Program:
+    program = _program(settings, "daemon", "resources.dagster.daemon", "run", "-w", workspace)
+    variables = {**program.environment, "AI_HOW_CODE_SOCKET": str(socket)}
+    return replace(program, environment=variables)
 
 
 def environment(settings: Settings) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """The daemon's preparations, on a real instance."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 from dagster import DagsterInstance
 
 from cloud_assets.cli.programs import instance_config
+from resources.dagster import daemon
 from resources.dagster.daemon import POOLS_VARIABLE, limit_pools
 
 
@@ -24,3 +26,12 @@ def test_a_pool_has_its_limit_before_the_first_run_that_needs_it(
     found = [(pool.name, pool.limit) for pool in instance.event_log_storage.get_pool_limits()]
     instance.dispose()
     assert found == [("gpu", 1)]
+
+
+def test_the_daemon_waits_until_somebody_listens_for_code(tmp_path: Path) -> None:
+    path = tmp_path / "code.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert not daemon.wait_for_code_server(str(path), seconds=0.3)
+        server.listen()
+        assert daemon.wait_for_code_server(str(path), seconds=30)
