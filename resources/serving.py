@@ -40,7 +40,8 @@ class SlotState(StrEnum):
 class Slot:
     """An engine and what it serves; `url` is the base of its OpenAI API, without `/v1`.
 
-    `since` is when the engine started, in seconds since 1970; 0 while it does not run.
+    `since` is when the engine started, in seconds since 1970, 0 while it does not run; a restarted
+    engine is the same slot still.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Slot:
     url: str
     state: SlotState
     reason: str = ""
-    since: float = 0.0
+    since: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

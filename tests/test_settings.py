@@ -40,11 +40,11 @@ def test_relative_paths_start_at_the_given_directory(tmp_path: Path) -> None:
 
 
 def test_absolute_paths_and_homes_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", "/srv/somebody")
     roots = [{"path": "/mnt/runs", "model": "qa"}]
     found = settings(home="~/platform", roots=roots).resolved(tmp_path)
     assert (found.home, found.roots[0].path) == (
-        Path("/home/somebody/platform"),
+        Path("/srv/somebody/platform"),
         Path("/mnt/runs"),
     )
 

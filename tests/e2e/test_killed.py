@@ -101,8 +101,8 @@ def orphans(platform: EmbeddedPlatform) -> list[psutil.Process]:
 def test_no_run_is_left_open_and_no_checkpoint_ran_more_often_than_it_was_killed(
     platform: EmbeddedPlatform,
 ) -> None:
-    runs = platform.graph.runs(limit=500)
-    assert [run.status for run in runs if not run.finished] == []
+    # The drift sensor may just be looking after the last kill.
+    platform.until(lambda: all(run.finished for run in platform.graph.runs(limit=500)))
     for victim, stage in chosen():
         key = f"{MODEL}.{victim}-{stage.replace('_', '-')}.1"
         assert 1 <= len(platform.runs(key)) <= 2, key
