@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.embedded import MODEL, embedded_platform, free_ports, write_refused_checkpoint
+from benchmarks.embedded import MODEL, embedded_platform, write_refused_checkpoint
 from resources.dagster.graphql import DagsterGraphQL
+from resources.ports import free_ports
 
 PEER = Path(__file__).parent / "default_dagster.py"
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import yaml
 from cloud_assets.cli import platform
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, load_settings
+from resources.ports import free_ports
 from resources.supervisor import Supervisor
 
 MODEL = "capitals"
@@ -45,17 +45,6 @@ def _platform() -> dict[str, object]:
         "evaluation": {"suites": {MODEL: str(SUITE)}, "max_tokens": 12},
         "benchmark": PROFILE,
     }
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def write_refused_checkpoint(root: Path, run: str, step: int) -> float:

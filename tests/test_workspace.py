@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cloud_assets import stages
-from tests.doubles.ports import free_ports
+from resources.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[1]
 PATIENCE_SECONDS = 100

@@ -4,7 +4,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, DEMO_FILE, load_settings
 from resources.dagster.graphql import DagsterGraphQL
 from resources.errors import PermanentError, TransientError, UsageError
+from resources.ports import free_ports
 
 MODEL = "capitals"
 GOOD_RUN, SPOILT_RUN = "good", "spoilt"
@@ -73,7 +73,7 @@ def _place(once: bool) -> Iterator[Settings]:
         return
     home = Path(tempfile.mkdtemp(prefix="ai-how-demo-"))
     file = home / "cluster.yaml"
-    _write_settings(file, dict(zip(("dagster", "mlflow", "gateway"), _free_ports(3), strict=True)))
+    _write_settings(file, dict(zip(("dagster", "mlflow", "gateway"), free_ports(3), strict=True)))
     os.environ[CLUSTER_VARIABLE] = str(file)
     try:
         yield load_settings()
@@ -198,14 +198,3 @@ def _require_story(found: tuple[Progress, ...], answer: str) -> None:
     ]  # fmt: skip
     if wrong:
         raise TransientError("the demo", "tell its story", "; ".join(wrong), hint="see the reports")
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -16,7 +16,7 @@ from dagster import DagsterInstance
 
 from cloud_assets.cli.programs import CODE_LOCATION, instance_config
 from resources.dagster.graphql import DagsterGraphQL
-from tests.doubles.ports import free_ports
+from resources.ports import free_ports
 from tests.doubles.waiting_graph import HOLD_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]

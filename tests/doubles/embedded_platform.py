@@ -5,7 +5,6 @@ Random weights pass its gates, so that a test may ask for any number of promotio
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from resources.dagster.graphql import DagsterGraphQL, Event, Run
 from resources.errors import AiHowError
 from resources.gateway import routes as gateway_routes
 from resources.mlflow.rest import alias_key
+from resources.ports import free_ports
 from resources.supervisor import MARKER, Supervisor
 from resources.supervisor.processes import marked
 
@@ -200,15 +200,6 @@ class EmbeddedPlatform:
             return json.dumps(rows, indent=1)
         except AiHowError as error:
             return str(error)
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def _settings() -> dict[str, Any]:

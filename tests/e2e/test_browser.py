@@ -22,8 +22,8 @@ from cloud_assets.cli import platform
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import read_settings
 from resources.dagster.graphql import DagsterGraphQL
+from resources.ports import free_ports
 from resources.supervisor import Supervisor, sweep
-from tests.doubles.ports import free_ports
 
 pytestmark = [
     pytest.mark.e2e,

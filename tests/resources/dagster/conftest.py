@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from resources.dagster.graphql import DagsterGraphQL, Run
+from resources.ports import free_ports
 from tests.doubles.dagster_services import DagsterServices
-from tests.doubles.ports import free_ports
 
 Eventually = Callable[[Callable[[], object]], None]
 

@@ -14,9 +14,9 @@ import pytest
 from cloud_assets.cli.programs import programs
 from cloud_assets.settings import Ports, Settings
 from resources.mlflow import Registration, Registry
+from resources.ports import free_ports
 from resources.supervisor import Program, Supervisor
 from tests.doubles.breaking_proxy import BreakingProxy
-from tests.doubles.ports import free_ports
 
 NUMBERS = itertools.count()
 

@@ -14,8 +14,8 @@ from resources.errors import PermanentError, TransientError
 from resources.mlflow import Registration, Registry, Version
 from resources.mlflow.registry import DIGEST_TAG
 from resources.mlflow.rest import KEY_TAG
+from resources.ports import free_ports
 from tests.doubles.breaking_proxy import BreakingProxy
-from tests.doubles.ports import free_ports
 
 pytestmark = pytest.mark.real
 Wanted = Callable[..., Registration]

@@ -10,7 +10,7 @@ import pytest
 from resources.errors import TransientError
 from resources.mlflow import Registration, Registry
 from resources.mlflow.rest import alias_key
-from tests.doubles.ports import free_ports
+from resources.ports import free_ports
 
 Wanted = Callable[..., Registration]
 

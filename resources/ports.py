@@ -1,10 +1,10 @@
-"""Ports of loopback on which nobody listens."""
+"""Free loopback ports, for whoever starts a server that cannot choose one itself."""
 
 import socket
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ones, held together until all are known."""
+    """`count` different ports that were free a moment ago; another process may take one since."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
