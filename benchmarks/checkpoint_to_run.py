@@ -9,13 +9,14 @@ same stages without work. Drops come at random moments. Bound: median <= 2 s, p9
 import argparse
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.embedded import MODEL, embedded_platform, write_refused_checkpoint
@@ -72,7 +73,7 @@ def measure_peer(drops: int) -> tuple[list[float], list[float]]:
             time.sleep(1)
         return (
             [(runs[name].started or 0) - at for name, at in dropped.items()],
-            [(runs[name].ended or 0) - at for name, at in dropped.items()],
+            [run.ended - at for name, at in dropped.items() if (run := runs[name]).ended],
         )
 
 
@@ -88,13 +89,17 @@ def default_dagster() -> Iterator[tuple[Path, DagsterGraphQL]]:
         environment = {**os.environ, "DAGSTER_HOME": str(directory / "home"), "DROPS": name}
         command = [sys.executable, "-m", "dagster", "dev", "-f", str(PEER), "-p", str(port)]
         with (directory / "log").open("wb") as log:
-            peer = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            peer = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         try:
             time.sleep(25)
             yield directory, DagsterGraphQL(f"http://127.0.0.1:{port}")
         finally:
-            peer.terminate()
-            peer.wait(30)
+            # It waits for its children without end when one of them does not stop.
+            with suppress(ProcessLookupError):
+                os.killpg(peer.pid, signal.SIGKILL)
+            peer.wait()
 
 
 def show(what: str, seconds: Sequence[float]) -> None:
