@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from cloud_assets.documents import Manifest, Outcome
 from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.settings import Settings
-from resources.errors import AiHowError, NeedsRepair, PermanentError, TransientError
+from resources.errors import AiHowError, NeedsRepair, PermanentError, TransientError, UsageError
 from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import Servable
@@ -30,14 +30,15 @@ RETRY_SECONDS = 2
 def outcomes() -> Iterator[None]:
     """Turn our errors into Dagster's: transient ones are retried, permanent ones are final.
 
-    The failure says whether the checkpoint is turned away or held until a system is mended.
+    The failure says whether the checkpoint is turned away or held until a system or a setting is
+    mended.
     """
     try:
         yield
     except TransientError as error:
         raise dg.RetryRequested(RETRIES, RETRY_SECONDS) from error
     except AiHowError as error:
-        outcome = Outcome.HELD if isinstance(error, NeedsRepair) else Outcome.REJECTED
+        outcome = Outcome.HELD if isinstance(error, NeedsRepair | UsageError) else Outcome.REJECTED
         raise dg.Failure(
             str(error),
             metadata={"fix": error.hint or "", "outcome": outcome.value},
@@ -96,6 +97,7 @@ def _recorded(store: ObjectStore, location: str, key: str) -> Manifest:
 
 def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Servable:
     """What a serving backend must know to serve the artifact."""
+    base = settings.serving.base_models.get(manifest.base_model or "")
     return Servable(
         key=manifest.key,
         name=manifest.model,
@@ -103,6 +105,7 @@ def servable(manifest: Manifest, store: ObjectStore, settings: Settings) -> Serv
         location=store.url(manifest.prefix),
         runtime=settings.serving.runtime,
         adapter_of=manifest.base_model,
+        base_location=f"{base.as_uri()}/" if base else None,
     )
 
 

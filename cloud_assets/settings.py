@@ -4,6 +4,7 @@ Reading the file and naming the line of each mistake is `settings_file`'s busine
 """
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -100,6 +101,11 @@ class Serving(Section):
 
     runtime: Literal["mlx", "vllm"] = Field(
         default="mlx", description="the model server: `mlx` on CPUs, `vllm` where a GPU is"
+    )
+    base_models: dict[str, Path] = Field(
+        default_factory=dict,
+        description="the directory of each base model that LoRA adapters name, "
+        "as in `Qwen/Qwen3-8B: /models/qwen3-8b`",
     )
     keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
         default=1, description="how many former champions stay up for a rollback"
@@ -253,15 +259,18 @@ class Settings(Section):
                 "roots": tuple(
                     root.model_copy(update={"path": absolute(root.path)}) for root in self.roots
                 ),
+                "serving": self.serving.model_copy(
+                    update={"base_models": _each(absolute, self.serving.base_models)}
+                ),
                 "evaluation": self.evaluation.model_copy(
-                    update={
-                        "suites": {
-                            model: absolute(path) for model, path in self.evaluation.suites.items()
-                        }
-                    }
+                    update={"suites": _each(absolute, self.evaluation.suites)}
                 ),
                 "benchmark": self.benchmark.model_copy(
                     update={"prompts": absolute(prompts) if prompts else None}
                 ),
             }
         )
+
+
+def _each(change: Callable[[Path], Path], paths: Mapping[str, Path]) -> dict[str, Path]:
+    return {name: change(path) for name, path in paths.items()}

@@ -6,7 +6,7 @@ AiHowError
 └── ExternalError         a system outside refused or failed: `system could not action: reason`
     ├── TransientError    may succeed when tried again: timeouts, restarts, a full queue
     └── PermanentError    will fail again until someone acts: bad input, no permission
-        ├── NeedsRepair         the system is at fault, not what was asked of it: a full disk
+        ├── NeedsRepair         the system is at fault, not what was asked: a full disk, a setting
         └── RefusedCheckpoint   a checkpoint that may never be published
 """
 
@@ -55,8 +55,9 @@ class PermanentError(ExternalError):
 
 
 class NeedsRepair(PermanentError):
-    """The system itself is unfit: full, read-only, without rights. Mended, it takes the same again.
+    """The system itself is unfit: full, read-only, not installed, not told where something lies.
 
+    Mended, it takes the same again.
     What was under way is held, not turned away.
     """
 

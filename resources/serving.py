@@ -17,7 +17,8 @@ class Servable:
 
     `name` is the model name clients ask for, `location` the URL of the published directory with
     its final slash, `digest` the manifest's digest. Where it is a PEFT adapter, `adapter_of` is
-    the location of its base model.
+    the name of its base model as the trainer wrote it, and `base_location` where that model lies,
+    None where nobody has said so.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Servable:
     location: str
     runtime: str
     adapter_of: str | None = None
+    base_location: str | None = None
 
 
 class SlotState(StrEnum):

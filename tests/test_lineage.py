@@ -18,7 +18,15 @@ from cloud_assets.lineage import (
     registered,
     servable,
 )
-from resources.errors import PermanentError, TransientError, UsageError
+from cloud_assets.settings import Serving, Settings
+from resources.errors import (
+    AiHowError,
+    NeedsRepair,
+    PermanentError,
+    SettingsError,
+    TransientError,
+    UsageError,
+)
 from tests.doubles.world import World, a_world
 
 KEY = "qa.run.100"
@@ -46,6 +54,29 @@ def test_what_is_for_good_ends_the_run_with_its_fix() -> None:
 def test_a_wrong_request_is_for_good() -> None:
     with pytest.raises(dg.Failure), outcomes():
         raise UsageError("no key")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NeedsRepair("the engine", "start", "it is not installed"),
+        SettingsError(["suite.jsonl:3: no JSON"]),
+    ],
+)
+def test_what_the_site_must_mend_holds_the_checkpoint(error: AiHowError) -> None:
+    with pytest.raises(dg.Failure) as failed, outcomes():
+        raise error
+    assert failed.value.metadata["outcome"].value == "held"
+
+
+def test_an_adapter_comes_with_the_place_of_its_base(world: World) -> None:
+    world.publish(100)
+    manifest = published(world.store, KEY).model_copy(update={"base_model": "org/base"})
+    serving = Serving(base_models={"org/base": Path("/models/a base")})
+    known = servable(manifest, world.store, Settings(serving=serving))
+    assert (known.adapter_of, known.base_location) == ("org/base", "file:///models/a%20base/")
+    unknown = servable(manifest, world.store, Settings())
+    assert (unknown.adapter_of, unknown.base_location) == ("org/base", None)
 
 
 def test_a_defect_of_ours_stays_what_it_is() -> None:

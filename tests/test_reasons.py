@@ -14,6 +14,7 @@ CALLS = {
     "_Changed": 0,
     "_Flaw": 0,
     "_not_published": 1,
+    "NeedsRepair": 2,
     "PermanentError": 2,
     "TransientError": 2,
     "Ruling": 1,

@@ -12,7 +12,7 @@ from cloud_assets.benchmarks.schedule import make_plan
 from cloud_assets.documents import BenchmarkReport, Manifest
 from cloud_assets.identity import StorePaths
 from cloud_assets.settings import TEMPORARY, Settings
-from resources.errors import PermanentError, TransientError
+from resources.errors import NeedsRepair, TransientError
 from resources.load.rows import write_parquet
 from resources.load.run import LoadResult, run_load
 from resources.object_store import ObjectStore
@@ -76,7 +76,7 @@ def _prompts(settings: Settings, model: str) -> list[Mapping[str, Any]]:
     """The profile's prompts, else those of the model's evaluation suite."""
     path = settings.benchmark.prompts or settings.evaluation.suites.get(model)
     if path is None:
-        raise PermanentError(
+        raise NeedsRepair(
             "the load test",
             f"find prompts for `{model}`",
             "neither the profile nor the evaluation names any",
@@ -86,6 +86,6 @@ def _prompts(settings: Settings, model: str) -> list[Mapping[str, Any]]:
         lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
         return [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
-        raise PermanentError(
+        raise NeedsRepair(
             "the load test", f"read {path}", str(error), hint="one JSON object a line"
         ) from error

@@ -7,7 +7,7 @@ from cloud_assets.evaluation.suite import Suite, SuiteItem, read_suite
 from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.lineage import read_document
 from cloud_assets.settings import Settings
-from resources.errors import PermanentError
+from resources.errors import NeedsRepair
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.openai.client import OpenAIClient
@@ -16,10 +16,10 @@ from resources.serving import Slot
 
 
 def suite_of(settings: Settings, model: str) -> Suite:
-    """The evaluation suite of a model. Raises PermanentError when the settings name none."""
+    """The evaluation suite of a model. Raises NeedsRepair when the settings name none."""
     path = settings.evaluation.suites.get(model)
     if path is None:
-        raise PermanentError(
+        raise NeedsRepair(
             "the evaluation",
             f"find a suite for `{model}`",
             "the settings name none",

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from resources import atomic
-from resources.errors import PermanentError, TransientError
+from resources.errors import NeedsRepair, PermanentError, TransientError
 from resources.gateway import routes as gateway_routes
 from resources.process_serving import slot_program
 from resources.process_serving.model_cache import Fetch, ModelCache
@@ -97,6 +97,13 @@ class ProcessServing:
                 "it is a PEFT adapter, which this runtime cannot put on a base model",
                 hint="set `serving.runtime: vllm`, or merge the adapter into its base model",
             )
+        if servable.adapter_of is not None and servable.base_location is None:
+            raise NeedsRepair(
+                f"the runtime {runtime.name}",
+                f"serve {servable.key}",
+                f"nothing says where its base model `{servable.adapter_of}` lies",
+                hint=f"set `serving.base_models: {{{servable.adapter_of}: DIRECTORY}}`",
+            )
 
     def _reuse(self, name: str, servable: Servable, deadline: float) -> Served | None:
         """The slot that is there already, once it answers; None where a new one is needed."""
@@ -145,9 +152,9 @@ class ProcessServing:
         servable = record.servable
         left = max(1.0, deadline - time.monotonic())
         model = self._cache.directory(servable.location, timeout_seconds=left)
-        if servable.adapter_of is None:
+        if servable.base_location is None:
             return Launch(servable.name, model, record.port)
-        base = self._cache.directory(servable.adapter_of, timeout_seconds=left)
+        base = self._cache.directory(servable.base_location, timeout_seconds=left)
         return Launch(servable.name, base, record.port, adapter=model)
 
     def _run(self, record: SlotRecord, launch: Launch) -> None:
@@ -185,8 +192,8 @@ class ProcessServing:
 
     def _drop_unused(self, servable: Servable) -> None:
         used = [record.servable for record in self._records().values()]
-        kept = {each.location for each in used} | {each.adapter_of for each in used}
-        for location in (servable.location, servable.adapter_of):
+        kept = {each.location for each in used} | {each.base_location for each in used}
+        for location in (servable.location, servable.base_location):
             if location is not None and location not in kept:
                 self._cache.drop(location)
 

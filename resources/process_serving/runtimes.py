@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from resources.errors import PermanentError
+from resources.errors import NeedsRepair, PermanentError
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _vllm_command(launch: Launch) -> tuple[str, ...]:
     beside = os.fspath(Path(sys.executable).parent)
     executable = shutil.which("vllm", path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
     if executable is None:
-        raise PermanentError(
+        raise NeedsRepair(
             "vllm", "start", "there is no `vllm` beside this Python or on PATH",
             hint="install vllm, or set `serving.runtime: mlx`",
         )  # fmt: skip

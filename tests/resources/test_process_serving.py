@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from examples import tiny_llama
-from resources.errors import PermanentError, TransientError
+from resources.errors import NeedsRepair, PermanentError, TransientError
 from resources.process_serving import ProcessServing, model_server, slot_program
 from resources.process_serving.runtimes import MLX, Launch, Runtime
 from resources.serving import Servable, Served, SlotState
@@ -224,9 +224,19 @@ def test_what_was_fetched_goes_with_its_last_slot(home: Path, supervisor: Superv
 
 def test_an_adapter_is_refused_plainly_by_mlx(backend: ProcessServing, tmp_path: Path) -> None:
     location = _model(tmp_path / "adapter")
-    servable = _servable(location, runtime="mlx", adapter_of=_model(tmp_path / "base"))
+    servable = _servable(location, runtime="mlx", adapter_of="org/base")
     with pytest.raises(PermanentError, match="PEFT adapter"):
         backend.serve(servable, timeout_seconds=5)
+
+
+def test_an_adapter_over_a_base_that_nobody_located_waits_for_the_setting(
+    home: Path, supervisor: Supervisor, tmp_path: Path
+) -> None:
+    backend = ProcessServing(home, supervisor=supervisor)
+    servable = _servable(_model(tmp_path / "adapter"), runtime="vllm", adapter_of="org/base")
+    with pytest.raises(NeedsRepair, match="`org/base`") as refused:
+        backend.serve(servable, timeout_seconds=5)
+    assert "serving.base_models" in str(refused.value.hint)
 
 
 def test_mlx_serves_a_checkpoint_under_its_name(backend: ProcessServing, tmp_path: Path) -> None:
