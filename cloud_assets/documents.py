@@ -30,7 +30,10 @@ class PublishedFile(Document):
 
 
 class Manifest(Document):
-    """What was published for one checkpoint; `digest` is the data version of all made from it."""
+    """What was published for one checkpoint; `digest` is the data version of all made from it.
+
+    `finished_at` is when the trainer wrote the last of its files.
+    """
 
     key: str
     model: str
@@ -42,6 +45,7 @@ class Manifest(Document):
     prefix: str
     files: tuple[PublishedFile, ...]
     digest: str
+    finished_at: datetime
     written_at: datetime
     base_model: str | None = None
 

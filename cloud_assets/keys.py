@@ -1,6 +1,8 @@
 """The vocabulary of the graph: partitions, checks, owners, pool, and the names of `stages`."""
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -36,6 +38,32 @@ CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
 ML_OWNERS = ["team:ml-platform"]
+
+AssetDecorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
+
+
+def stage(
+    name: str,
+    *,
+    kind: str,
+    after: Sequence[str] = (),
+    checks: Sequence[dg.AssetCheckSpec] = (),
+    pool: str | None = None,
+    op_tags: Mapping[str, str] | None = None,
+) -> AssetDecorator:
+    """An asset of the group `ml` for each checkpoint; `after` names the stages it builds upon."""
+    return dg.asset(
+        name=name,
+        deps=list(after),
+        partitions_def=CHECKPOINTS,
+        group_name=ML_GROUP,
+        owners=ML_OWNERS,
+        kinds={kind},
+        code_version="1",
+        pool=pool,
+        check_specs=list(checks),
+        op_tags=op_tags,
+    )
 
 
 def checkpoint_check(
@@ -86,6 +114,8 @@ __all__ = [
     "RELEASE_JOB",
     "STAGES",
     "TRY_TAG",
+    "AssetDecorator",
     "AssetJob",
     "checkpoint_check",
+    "stage",
 ]

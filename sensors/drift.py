@@ -13,6 +13,7 @@ from cloud_assets.documents import Outcome
 from cloud_assets.settings import Settings
 from resources.mlflow import Registry
 from resources.serving import ServingBackend, SlotState
+from sensors.failures import is_whole
 
 #: A held checkpoint is tried again after this, doubled with each try.
 FIRST_RETRY_SECONDS = 20
@@ -109,11 +110,19 @@ def retries(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _is_newest(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether nothing was decided since; a run that only measured again decides nothing."""
+    """Whether nothing was decided since.
+
+    A run that only measured again decides nothing, nor does a promotion by hand that failed.
+    """
     tags = {keys.PARTITION_TAG: run.tags[keys.PARTITION_TAG]}
     runs = instance.get_runs(dg.RunsFilter(job_name=keys.RELEASE_JOB, tags=tags), limit=50)
-    deciding = (each.run_id for each in runs if keys.BENCH_TAG not in each.tags)
+    deciding = (each.run_id for each in runs if is_whole(each) or _released(each))
     return next(deciding, None) == run.run_id
+
+
+def _released(run: dg.DagsterRun) -> bool:
+    asked_for = run.asset_selection or ()
+    return dg.AssetKey(keys.RELEASE) in asked_for and run.is_success
 
 
 def _may_converge(instance: dg.DagsterInstance) -> bool:

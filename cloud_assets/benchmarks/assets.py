@@ -37,16 +37,12 @@ TARGETS_MET = keys.checkpoint_check(
 )
 
 
-@dg.asset(
-    name=keys.BENCHMARK_REPORT,
-    deps=[keys.INFERENCE_SERVICE],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"locust"},
-    code_version="1",
+@keys.stage(
+    keys.BENCHMARK_REPORT,
+    kind="locust",
+    after=[keys.INFERENCE_SERVICE],
+    checks=[TARGETS_MET],
     pool=keys.GPU_POOL,
-    check_specs=[TARGETS_MET],
 )
 def benchmark_report(
     context: dg.AssetExecutionContext,

@@ -47,11 +47,15 @@ def read_progress(settings: Settings, graph: DagsterGraphQL) -> tuple[Progress, 
 
 
 def _newest(runs: Iterable[Run]) -> dict[str, Run]:
-    """The newest whole run of each checkpoint; `runs` come newest first."""
+    """The newest run of each checkpoint through all stages; `runs` come newest first.
+
+    Who measures, promotes or rolls back by hand waits for that run: what came of it is a release,
+    and one that failed leaves things as they were.
+    """
     found: dict[str, Run] = {}
     for run in runs:
         key = run.tags.get(PARTITION_TAG)
-        if key and run.job == RELEASE_JOB and BENCH_TAG not in run.tags:
+        if key and run.job == RELEASE_JOB and run.whole and BENCH_TAG not in run.tags:
             found.setdefault(key, run)
     return found
 

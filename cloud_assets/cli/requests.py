@@ -44,18 +44,20 @@ def promote(key: str, *, reason: str, as_json: bool) -> None:
 
 
 def rollback(model: str, *, reason: str, as_json: bool) -> None:
-    from resources.mlflow.rest import alias_key
+    from resources.mlflow.rest import alias_target
 
     if not MODEL_PATTERN.match(model):
         raise UsageError(f"`{model}` is not a model name", hint="`ai-how endpoint` lists them")
     settings = load_settings()
-    key = alias_key(settings.registry_url, model, "previous")
-    if key is None:
+    target = alias_target(settings.registry_url, model, "previous")
+    if target is None:
         raise PermanentError(
             "the registry", f"find what to roll `{model}` back to", "it has no previous champion",
             hint="`ai-how promote KEY` names a checkpoint outright",
         )  # fmt: skip
-    _release(settings, key, {"action": "rollback", "reason": reason}, as_json=as_json)
+    key, version = target
+    request = {"action": "rollback", "version": version, "reason": reason}
+    _release(settings, key, request, as_json=as_json)
 
 
 def _release(settings: Settings, key: str, request: dict[str, Any], *, as_json: bool) -> None:

@@ -24,17 +24,13 @@ ACCURACY_HOLDS = keys.checkpoint_check(
 )
 
 
-@dg.asset(
-    name=keys.QUALITY_REPORT,
-    op_tags={"dagster/priority": "1"},
-    deps=[keys.INFERENCE_SERVICE],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"openai"},
-    code_version="1",
+@keys.stage(
+    keys.QUALITY_REPORT,
+    kind="openai",
+    after=[keys.INFERENCE_SERVICE],
+    checks=[ACCURACY_HOLDS],
     pool=keys.GPU_POOL,
-    check_specs=[ACCURACY_HOLDS],
+    op_tags={"dagster/priority": "1"},
 )
 def quality_report(
     context: dg.AssetExecutionContext,

@@ -37,15 +37,7 @@ SOURCE_EXISTS = keys.checkpoint_check(
 )
 
 
-@dg.asset(
-    name=keys.CHECKPOINT,
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"huggingface"},
-    code_version="1",
-    check_specs=[COMPLETE, SAFE],
-)
+@keys.stage(keys.CHECKPOINT, kind="huggingface", checks=[COMPLETE, SAFE])
 def checkpoint(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
@@ -79,16 +71,7 @@ def checkpoint(
     )
 
 
-@dg.asset(
-    name=keys.MODEL_ARTIFACT,
-    deps=[keys.CHECKPOINT],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"s3"},
-    code_version="1",
-    check_specs=[MATCHES_MANIFEST],
-)
+@keys.stage(keys.MODEL_ARTIFACT, kind="s3", after=[keys.CHECKPOINT], checks=[MATCHES_MANIFEST])
 def model_artifact(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -112,15 +95,11 @@ def model_artifact(
     )
 
 
-@dg.asset(
-    name=keys.REGISTERED_MODEL,
-    deps=[keys.MODEL_ARTIFACT],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"mlflow"},
-    code_version="1",
-    check_specs=[SOURCE_EXISTS],
+@keys.stage(
+    keys.REGISTERED_MODEL,
+    kind="mlflow",
+    after=[keys.MODEL_ARTIFACT],
+    checks=[SOURCE_EXISTS],
 )
 def registered_model(
     context: dg.AssetExecutionContext,

@@ -250,6 +250,7 @@ def _manifest(inspection: Inspection, key: CheckpointKey, files: list[PublishedF
         "files": [file.model_dump() for file in files],
     }
     canonical = json.dumps(visible, sort_keys=True, separators=(",", ":"))
+    finished = max(entry.mtime_ns for entry in inspection.files)
     return Manifest(
         key=str(key),
         model=key.model,
@@ -261,6 +262,7 @@ def _manifest(inspection: Inspection, key: CheckpointKey, files: list[PublishedF
         prefix=StorePaths(str(key)).model(inspection.fingerprint),
         files=tuple(files),
         digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        finished_at=datetime.fromtimestamp(finished / 1e9, UTC),
         written_at=datetime.now(UTC),
         base_model=inspection.base_model,
     )

@@ -9,11 +9,17 @@ from cloud_assets import keys
 from cloud_assets.documents import BenchmarkReport, Decision, Outcome, QualityReport
 from cloud_assets.identity import CheckpointKey, StorePaths
 from cloud_assets.lineage import outcomes, published, read_document, registered, servable
-from cloud_assets.serving.promotion import kept, promote, route_to, tidy, withdraw
+from cloud_assets.serving.promotion import (
+    drop_stale_candidate,
+    kept,
+    tidy,
+    withdraw,
+)
 from cloud_assets.serving.release import Ruling, decide
+from cloud_assets.serving.world import World
 from cloud_assets.settings import Settings
 from resources.errors import PermanentError
-from resources.mlflow import Registry, Version
+from resources.mlflow import OUTCOME_TAG, Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend
 
@@ -24,16 +30,12 @@ ANSWERS = keys.checkpoint_check(
 )
 
 
-@dg.asset(
-    name=keys.INFERENCE_SERVICE,
-    deps=[keys.REGISTERED_MODEL],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"openai"},
-    code_version="1",
+@keys.stage(
+    keys.INFERENCE_SERVICE,
+    kind="openai",
+    after=[keys.REGISTERED_MODEL],
+    checks=[ANSWERS],
     pool=keys.GPU_POOL,
-    check_specs=[ANSWERS],
 )
 def inference_service(
     context: dg.AssetExecutionContext,
@@ -62,21 +64,22 @@ def inference_service(
 
 
 class ReleaseRequest(dg.Config):
-    """`decide` lets the gates rule; `promote` and `rollback` are somebody's word."""
+    """`decide` lets the gates rule; `promote` and `rollback` are somebody's word.
+
+    `version` is the registered version to return to; without it, what is published now counts, or
+    for a rollback what was the champion before.
+    """
 
     action: Literal["decide", "promote", "rollback"] = "decide"
+    version: int | None = None
     requested_by: str = "the new_checkpoints sensor"
     reason: str = ""
 
 
-@dg.asset(
-    name=keys.RELEASE,
-    deps=[keys.INFERENCE_SERVICE, keys.QUALITY_REPORT, keys.BENCHMARK_REPORT],
-    partitions_def=keys.CHECKPOINTS,
-    group_name=keys.ML_GROUP,
-    owners=keys.ML_OWNERS,
-    kinds={"mlflow"},
-    code_version="1",
+@keys.stage(
+    keys.RELEASE,
+    kind="mlflow",
+    after=[keys.INFERENCE_SERVICE, keys.QUALITY_REPORT, keys.BENCHMARK_REPORT],
 )
 def release(
     context: dg.AssetExecutionContext,
@@ -89,10 +92,10 @@ def release(
     """Promoted, rejected or held, with the reasons; a promotion moves the stable endpoint."""
     key = context.partition_key
     with outcomes():
-        version = _version(registry, store, key, config.action)
-        ruling = _rule(config, settings, store, key)
+        version = _version(registry, store, key, config)
         before = _champion_beside(registry, version)
-        world = _World(settings, store, registry, serving)
+        world = World(settings, store, registry, serving)
+        ruling = _rule(config, world, version)
         _carry_out(ruling, version, world, busy_keys(context.instance) - {key})
         decision = Decision(
             key=key,
@@ -125,12 +128,14 @@ def endpoint(
     serving: dg.ResourceParam[ServingBackend],
 ) -> dg.MaterializeResult:
     """The stable address of every model: its champion up and behind it, nothing left over."""
-    world = _World(settings, store, registry, serving)
+    world = World(settings, store, registry, serving)
     with outcomes():
         models = sorted({root.model for root in settings.roots})
         changed = [change for model in models for change in world.converge(model)]
-        keep = kept(registry, models, settings.serving.keep_warm)
-        changed += [f"released {name}" for name in tidy(serving, keep, busy_keys(context.instance))]
+        keep, busy = kept(registry, models, settings.serving.keep_warm), busy_keys(context.instance)
+        changed += [f"released {name}" for name in tidy(serving, keep, busy)]
+        stale = [drop_stale_candidate(registry, model, busy) for model in models]
+        changed += [f"{key} is no candidate any more" for key in stale if key]
         routes = serving.routes()
     return dg.MaterializeResult(
         metadata={
@@ -140,49 +145,6 @@ def endpoint(
             "converged_at": dg.MetadataValue.timestamp(datetime.now(UTC)),
         }
     )
-
-
-class _World:
-    """The systems that a promotion touches, taken together."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        store: ObjectStore,
-        registry: Registry,
-        serving: ServingBackend,
-    ) -> None:
-        self.settings = settings
-        self.store = store
-        self.registry = registry
-        self.serving = serving
-
-    def promote(self, version: Version) -> None:
-        manifest = registered(self.store, version)
-        served = self.serving.serve(
-            servable(manifest, self.store, self.settings),
-            timeout_seconds=self.settings.serving.timeout_seconds,
-        )
-        promote(self.registry, self.serving, version, served.slot)
-
-    def converge(self, model: str) -> list[str]:
-        """Bring the champion up and behind its endpoint; what that took."""
-        champion = self.registry.alias(model, keys.CHAMPION)
-        if champion is None:
-            return []
-        manifest = registered(self.store, champion)
-        served = self.serving.serve(
-            servable(manifest, self.store, self.settings),
-            timeout_seconds=self.settings.serving.timeout_seconds,
-        )
-        changed = [] if served.reused else [f"started {served.slot.name}"]
-        with self.serving.exclusive(model):
-            current = self.registry.alias(model, keys.CHAMPION)
-            wanted = route_to(served.slot)
-            if current == champion and self.serving.routes().get(model) != wanted:
-                self.serving.route(model, wanted)
-                changed.append(f"routed {model} to {champion.key}")
-        return changed
 
 
 def busy_keys(instance: dg.DagsterInstance) -> set[str]:
@@ -198,10 +160,20 @@ def busy_keys(instance: dg.DagsterInstance) -> set[str]:
     return {run.tags[keys.PARTITION_TAG] for run in runs if keys.PARTITION_TAG in run.tags}
 
 
-def _version(registry: Registry, store: ObjectStore, key: str, action: str) -> Version:
+def _version(registry: Registry, store: ObjectStore, key: str, config: ReleaseRequest) -> Version:
     """The version of what is published; a rollback returns to what was promoted before."""
     model = CheckpointKey.parse(key).model
-    if action == "rollback":
+    if config.version is not None:
+        asked = registry.numbered(model, config.version)
+        if asked is None or asked.key != key:
+            raise PermanentError(
+                "MLflow",
+                f"find version {config.version} of `{model}`",
+                f"it is not there, or not `{key}`",
+                hint="`ai-how rollback MODEL` looks up what to return to",
+            )
+        return asked
+    if config.action == "rollback":
         # A rollback that is repeated after a crash finds it as the champion already.
         for alias in (keys.PREVIOUS, keys.CHAMPION):
             former = registry.alias(model, alias)
@@ -226,20 +198,21 @@ def _champion_beside(registry: Registry, version: Version) -> Version | None:
     return champion
 
 
-def _rule(config: ReleaseRequest, settings: Settings, store: ObjectStore, key: str) -> Ruling:
+def _rule(config: ReleaseRequest, world: World, version: Version) -> Ruling:
     if config.action != "decide":
         why = f": {config.reason}" if config.reason else ""
         return Ruling(Outcome.PROMOTED, (f"{config.action} asked by {config.requested_by}{why}",))
-    manifest = published(store, key)
-    paths = StorePaths(key)
+    store, manifest = world.store, registered(world.store, version)
+    paths = StorePaths(version.key)
     return decide(
         read_document(store, paths.report(manifest.fingerprint, "quality.json"), QualityReport),
         read_document(store, paths.report(manifest.fingerprint, "benchmark.json"), BenchmarkReport),
-        settings.promotion,
+        promotion=world.settings.promotion,
+        newer=world.newer_champion(manifest),
     )
 
 
-def _carry_out(ruling: Ruling, version: Version, world: "_World", busy: set[str]) -> None:
+def _carry_out(ruling: Ruling, version: Version, world: World, busy: set[str]) -> None:
     """A held candidate keeps its alias and gives its slot back; a promotion serves it again."""
     if ruling.outcome is Outcome.PROMOTED:
         world.promote(version)
@@ -253,7 +226,7 @@ def _carry_out(ruling: Ruling, version: Version, world: "_World", busy: set[str]
     world.registry.tag(
         version,
         {
-            "ai-how.outcome": ruling.outcome.value,
+            OUTCOME_TAG: ruling.outcome.value,
             "ai-how.reasons": "; ".join(ruling.reasons)[:4000],
         },
     )

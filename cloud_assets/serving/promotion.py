@@ -5,9 +5,11 @@ next (the same run again, or the drift sensor) moves the route to where the alia
 """
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
+from cloud_assets.documents import Outcome
 from cloud_assets.keys import CANDIDATE, CHAMPION, PREVIOUS
-from resources.mlflow import Registry, Version
+from resources.mlflow import PROMOTED_TAG, Registry, Version
 from resources.serving import Route, ServingBackend, Slot
 
 #: Key and digest of a checkpoint whose slot stays.
@@ -22,9 +24,11 @@ def promote(registry: Registry, backend: ServingBackend, version: Version, slot:
     """
     with backend.exclusive(version.model):
         champion = registry.alias(version.model, CHAMPION)
-        if champion is not None and champion.number != version.number:
-            registry.set_alias(champion, PREVIOUS)
-        registry.set_alias(version, CHAMPION)
+        if champion is None or champion.number != version.number:
+            if champion is not None:
+                registry.set_alias(champion, PREVIOUS)
+            registry.tag(version, {PROMOTED_TAG: datetime.now(UTC).isoformat()})
+            registry.set_alias(version, CHAMPION)
         _drop_candidate(registry, version)
         backend.route(version.model, route_to(slot))
 
@@ -45,10 +49,9 @@ def withdraw(
 
 
 def kept(registry: Registry, models: Collection[str], keep_warm: int) -> set[Kept]:
-    """What stays up: each champion, and what a rollback returns to."""
-    aliases = (CHAMPION, PREVIOUS) if keep_warm else (CHAMPION,)
-    found = (registry.alias(model, alias) for model in models for alias in aliases)
-    return {(version.key, version.digest) for version in found if version is not None}
+    """What stays up: each champion, and the `keep_warm` last ones before it."""
+    found = (version for model in models for version in _champions(registry, model, keep_warm))
+    return {(version.key, version.digest) for version in found}
 
 
 def tidy(backend: ServingBackend, keep: Collection[Kept], busy: Collection[str]) -> tuple[str, ...]:
@@ -56,6 +59,26 @@ def tidy(backend: ServingBackend, keep: Collection[Kept], busy: Collection[str])
     slots = backend.slots()
     spare = [s.name for s in slots if (s.key, s.digest) not in keep and s.key not in busy]
     return tuple(name for name in spare if backend.release(name))
+
+
+def drop_stale_candidate(registry: Registry, model: str, busy: Collection[str]) -> str | None:
+    """Take the alias from a candidate that nothing works on and no release held; its key."""
+    candidate = registry.alias(model, CANDIDATE)
+    if candidate is None or candidate.outcome == Outcome.HELD or candidate.key in busy:
+        return None
+    registry.delete_alias(model, CANDIDATE)
+    return candidate.key
+
+
+def _champions(registry: Registry, model: str, former: int) -> list[Version]:
+    """The champion, then what a rollback returns to, then those before, so many in all."""
+    aliases = [registry.alias(model, CHAMPION)]
+    if former:
+        aliases.append(registry.alias(model, PREVIOUS))
+    found = [version for version in aliases if version is not None]
+    if former > 1:
+        found += [version for version in registry.promoted(model) if version not in found]
+    return found[: former + 1]
 
 
 def route_to(slot: Slot) -> Route:

@@ -18,11 +18,15 @@ class Ruling:
 def decide(
     quality: QualityReport | None,
     benchmark: BenchmarkReport | None,
+    *,
     promotion: Literal["automatic", "manual"],
+    newer: str | None = None,
 ) -> Ruling:
     """Promoted when every gate holds; rejected when one fails; held when one cannot be judged.
 
-    A gate without a measurement holds the checkpoint: silence is not a pass.
+    A gate without a measurement holds the checkpoint: silence is not a pass. `newer` is the
+    champion where that was finished after this checkpoint, which then waits for somebody's word:
+    one that was held up for an hour must not take the place of its successor.
     """
     if quality is None:
         return Ruling(Outcome.HELD, ("its quality was not measured",), "materialise quality_report")
@@ -37,6 +41,12 @@ def decide(
     ruling = _measured(benchmark)
     if ruling is not None:
         return ruling
+    if newer is not None:
+        return Ruling(
+            Outcome.HELD,
+            (f"all gates hold, but the champion `{newer}` was finished later",),
+            f"ai-how promote {quality.key}",
+        )
     if promotion == "manual":
         return Ruling(
             Outcome.HELD,

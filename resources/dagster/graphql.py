@@ -38,6 +38,7 @@ query ($filter: RunsFilter!, $limit: Int!) {
       results {
         runId status jobName creationTime startTime endTime
         tags { key value }
+        assetSelection { path }
         stepStats { stepKey status startTime endTime }
       }
     }
@@ -99,7 +100,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as Dagster has it; times in seconds since 1970."""
+    """A run as Dagster has it; times in seconds since 1970. `whole`: it is to do all of its job."""
 
     run_id: str
     status: str
@@ -109,6 +110,7 @@ class Run:
     ended: float | None
     tags: Mapping[str, str]
     steps: tuple[Step, ...]
+    whole: bool = True
 
     @property
     def finished(self) -> bool:
@@ -229,6 +231,7 @@ def _run(found: Mapping[str, Any]) -> Run:
             Step(step["stepKey"], step["status"] or "", step["startTime"], step["endTime"])
             for step in found["stepStats"]
         ),
+        whole=found["assetSelection"] is None,
     )
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 DIGEST_TAG = "ai-how.digest"
 LOGGED_MODEL_TAG = "ai-how.logged-model"
+OUTCOME_TAG = "ai-how.outcome"
+#: When the version became champion, ISO 8601 in UTC.
+PROMOTED_TAG = "ai-how.promoted-at"
 #: One call may carry a thousand entries.
 FIGURES_KEPT = 900
 #: Somebody else made or removed the same at the same time.
@@ -82,6 +85,20 @@ class Registry:
         with self._errors(f"look up `{model}@{alias}`"):
             found = _unless(NO_SUCH_ALIAS, self._client.get_model_version_by_alias, model, alias)
             return None if found is None else self._version(found)
+
+    def numbered(self, model: str, number: int) -> Version | None:
+        with self._errors(f"look up version {number} of `{model}`"):
+            found = _unless(_ABSENT, self._client.get_model_version, model, str(number))
+            return None if found is None else self._version(found)
+
+    def promoted(self, model: str) -> tuple[Version, ...]:
+        """Every version that ever became champion, the last promoted first."""
+        with self._errors(f"list the champions of `{model}`"):
+            found = self._client.search_model_versions(
+                f"name = '{model}' and tags.`{PROMOTED_TAG}` LIKE '%'"
+            )
+            newest = sorted(found, key=lambda each: str(each.tags[PROMOTED_TAG]), reverse=True)
+            return tuple(self._version(each) for each in newest)
 
     def set_alias(self, version: Version, alias: str) -> None:
         with self._errors(f"point `{version.model}@{alias}` at version {version.number}"):
@@ -237,6 +254,7 @@ class Registry:
             source=found.source or "",
             run_id=found.run_id or "",
             model_id=tags.get(LOGGED_MODEL_TAG, ""),
+            outcome=tags.get(OUTCOME_TAG, ""),
         )
 
     @contextmanager

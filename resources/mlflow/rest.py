@@ -9,8 +9,8 @@ KEY_TAG = "ai-how.key"
 NO_SUCH_ALIAS = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
 
 
-def alias_key(url: str, model: str, alias: str) -> str | None:
-    """The checkpoint key behind `model@alias`, None when there is none.
+def alias_target(url: str, model: str, alias: str) -> tuple[str, int] | None:
+    """The checkpoint key and the version number behind `model@alias`, None when there is none.
 
     Raises TransientError when MLflow does not answer, or answers anything else.
     """
@@ -30,5 +30,6 @@ def alias_key(url: str, model: str, alias: str) -> str | None:
     if not response.is_success and found.get("error_code") not in NO_SUCH_ALIAS:
         reason = str(found.get("message") or f"it answers {response.status_code}")
         raise TransientError("MLflow", question, reason[:300])
-    tags = found.get("model_version", {}).get("tags", [])
-    return next((str(tag["value"]) for tag in tags if tag["key"] == KEY_TAG), None)
+    version = found.get("model_version", {})
+    keys = [str(tag["value"]) for tag in version.get("tags", []) if tag["key"] == KEY_TAG]
+    return (keys[0], int(version["version"])) if keys else None

@@ -24,7 +24,10 @@ class Registration:
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version with what is needed to find its checkpoint and its metrics."""
+    """A registered version with what is needed to find its checkpoint and its metrics.
+
+    `outcome` is what its last release decided, empty before the first.
+    """
 
     model: str
     number: int
@@ -33,3 +36,4 @@ class Version:
     source: str
     run_id: str
     model_id: str
+    outcome: str = field(default="", compare=False)

@@ -124,6 +124,18 @@ def test_a_reason_that_is_no_list_is_shown_as_it_is(settings: Settings) -> None:
     assert only(settings, Graph(a_run(), releases=(release,))).reason == "plain"
 
 
+def test_a_promotion_by_hand_that_failed_leaves_it_as_it_was(settings: Settings) -> None:
+    asked = replace(a_run("FAILURE"), run_id="asked", created=200.0, started=201.0, whole=False)
+    found = only(settings, Graph(asked, a_run(), releases=(a_release("held"),)))
+    assert (found.state, found.run_id) == ("held", f"run-of-{KEY}")
+
+
+def test_a_promotion_by_hand_is_what_was_decided(settings: Settings) -> None:
+    asked = replace(a_run(), run_id="asked", created=200.0, started=201.0, whole=False)
+    found = only(settings, Graph(asked, a_run(), releases=(a_release("promoted", at=205.0),)))
+    assert (found.state, found.since) == ("promoted", 205.0)
+
+
 def test_what_is_behind_an_endpoint_is_serving(settings: Settings) -> None:
     route = Route(KEY, "d", "http://127.0.0.1:9", "qa")
     routes.put(settings.home / "gateway" / "routes.json", "qa", route)

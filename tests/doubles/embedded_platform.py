@@ -25,7 +25,7 @@ from examples import tiny_llama
 from resources.dagster.graphql import DagsterGraphQL, Event, Run
 from resources.errors import AiHowError
 from resources.gateway import routes as gateway_routes
-from resources.mlflow.rest import alias_key
+from resources.mlflow.rest import alias_target
 from resources.ports import free_ports
 from resources.supervisor import MARKER, Supervisor
 from resources.supervisor.processes import marked
@@ -149,7 +149,8 @@ class EmbeddedPlatform:
         return self.graph.events("release", partitions=[key])
 
     def champion(self) -> str | None:
-        return alias_key(self.settings.registry_url, MODEL, "champion")
+        target = alias_target(self.settings.registry_url, MODEL, "champion")
+        return target[0] if target else None
 
     def versions(self, key: str) -> list[str]:
         """The digests of all registered versions of the checkpoint."""

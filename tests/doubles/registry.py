@@ -4,9 +4,10 @@ What both must do is written down in `tests/resources/registry_contract.py`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from resources.errors import TransientError
-from resources.mlflow import Registration, Registry, Version
+from resources.mlflow import OUTCOME_TAG, PROMOTED_TAG, Registration, Registry, Version
 
 
 class MemoryRegistry(Registry):
@@ -17,6 +18,7 @@ class MemoryRegistry(Registry):
         self.versions: list[Version] = []
         self.aliases: dict[tuple[str, str], int] = {}
         self.tags: dict[str, dict[str, str]] = {}
+        self._own_tags: dict[tuple[str, int], dict[str, str]] = {}
         self.figures: dict[str, dict[str, float]] = {}
         self.attached: dict[tuple[str, str], str] = {}
         self.down = False
@@ -46,13 +48,26 @@ class MemoryRegistry(Registry):
             for each in self.versions
             if (each.model, each.key) == (model, key) and digest in (None, each.digest)
         ]
-        return found[-1] if found else None
+        return self._tagged(found[-1]) if found else None
+
+    def numbered(self, model: str, number: int) -> Version | None:
+        self._require_up(f"look up version {number} of `{model}`")
+        found = [each for each in self.versions if (each.model, each.number) == (model, number)]
+        return self._tagged(found[0]) if found else None
+
+    def promoted(self, model: str) -> tuple[Version, ...]:
+        self._require_up(f"list the champions of `{model}`")
+        own = [each for each in self.versions if each.model == model]
+        times = {each: self._own_tags.get((model, each.number), {}) for each in own}
+        found = [each for each in own if PROMOTED_TAG in times[each]]
+        newest = sorted(found, key=lambda each: times[each][PROMOTED_TAG], reverse=True)
+        return tuple(map(self._tagged, newest))
 
     def alias(self, model: str, alias: str) -> Version | None:
         self._require_up(f"look up `{model}@{alias}`")
         number = self.aliases.get((model, alias))
         found = [each for each in self.versions if (each.model, each.number) == (model, number)]
-        return found[0] if found else None
+        return self._tagged(found[0]) if found else None
 
     def set_alias(self, version: Version, alias: str) -> None:
         self._require_up(f"point `{alias}` at {version.key}")
@@ -69,6 +84,7 @@ class MemoryRegistry(Registry):
     def tag(self, version: Version, tags: Mapping[str, str]) -> None:
         self._require_up(f"tag {version.key}")
         self.tags.setdefault(version.key, {}).update(tags)
+        self._own_tags.setdefault((version.model, version.number), {}).update(tags)
 
     def log(self, version: Version, metrics: Mapping[str, float], *, dataset: str) -> None:
         self._require_up(f"log metrics of `{version.key}`")
@@ -86,6 +102,10 @@ class MemoryRegistry(Registry):
         """The key behind each alias of a model."""
         found = {alias: self.alias(name, alias) for name, alias in self.aliases if name == model}
         return {alias: version.key for alias, version in found.items() if version}
+
+    def _tagged(self, version: Version) -> Version:
+        tags = self._own_tags.get((version.model, version.number), {})
+        return replace(version, outcome=tags.get(OUTCOME_TAG, ""))
 
     def _require_up(self, action: str) -> None:
         if self.down:

@@ -71,7 +71,8 @@ class Outline(HTMLParser):
 def manifest(text: str = "x") -> Manifest:
     return Manifest(
         key=KEY, model="m", run="run", step=300, layout=text, fingerprint=text,
-        source=f"/runs/{text}", prefix=text, digest=text, base_model=text, written_at=WHEN,
+        source=f"/runs/{text}", prefix=text, digest=text, base_model=text, finished_at=WHEN,
+        written_at=WHEN,
         files=(PublishedFile(name=text, size=1_318_242_104, sha256=text),),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from resources.mlflow import Registration, Registry
+from resources.mlflow import OUTCOME_TAG, PROMOTED_TAG, Registration, Registry
 
 FIRST = Registration(
     model="qa",
@@ -82,6 +82,30 @@ class RegistryContract:
             registry.tag(version, {"ai-how.outcome": "held"})
             address = registry.attach(version, "report.html", "<p>good</p>")
         assert address.startswith(registry.page(version))
+
+    def test_a_version_is_found_by_its_number(self, registry: Registry) -> None:
+        version, _ = registry.register(replace(FIRST, model="numbered"))
+        assert registry.numbered("numbered", version.number) == version
+        assert registry.numbered("numbered", version.number + 1) is None
+        assert registry.numbered("unheard-of", 1) is None
+
+    def test_those_that_were_promoted_come_newest_first(self, registry: Registry) -> None:
+        made = [
+            registry.register(replace(FIRST, model="promoted", digest=mark * 64))[0]
+            for mark in "abc"
+        ]
+        for version, when in zip(made[:2], ("2026-01-02", "2026-01-01"), strict=True):
+            registry.tag(version, {PROMOTED_TAG: when})
+        assert registry.promoted("promoted") == (made[0], made[1])
+
+    def test_nothing_was_promoted_of_an_unknown_model(self, registry: Registry) -> None:
+        assert registry.promoted("unheard-of") == ()
+
+    def test_what_was_decided_of_a_version_is_told(self, registry: Registry) -> None:
+        version, _ = registry.register(replace(FIRST, model="decided"))
+        registry.tag(version, {OUTCOME_TAG: "held"})
+        found = registry.version("decided", FIRST.key)
+        assert (version.outcome, found and found.outcome) == ("", "held")
 
     def test_models_are_listed(self, registry: Registry) -> None:
         registry.register(replace(FIRST, model="listed"))

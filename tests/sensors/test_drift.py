@@ -214,6 +214,26 @@ def test_a_benchmark_since_then_changes_nothing(
     assert tries(retries(instance)) == ["1"]
 
 
+@pytest.mark.parametrize(("succeeds", "expected"), [(False, ["1"]), (True, [])])
+def test_a_promotion_by_hand_since_then_counts_if_it_came_to_something(
+    instance: dg.DagsterInstance,
+    held: Held,
+    later: Callable[[timedelta], None],
+    succeeds: bool,
+    expected: list[str],
+) -> None:
+    held()
+    status = dg.DagsterRunStatus.SUCCESS if succeeds else dg.DagsterRunStatus.FAILURE
+    instance.create_run_for_job(
+        definitions.defs.resolve_job_def(keys.RELEASE_JOB),
+        tags={keys.PARTITION_TAG: KEY},
+        status=status,
+        asset_selection=frozenset({dg.AssetKey(keys.RELEASE)}),
+    )
+    later(LONG_AGO)
+    assert tries(retries(instance)) == expected
+
+
 def test_a_rejected_checkpoint_is_not_tried_again(
     instance: dg.DagsterInstance, held: Held, later: Callable[[timedelta], None]
 ) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from cloud_assets import keys
 from cloud_assets.keys import CANDIDATE, CHAMPION, PREVIOUS
+from cloud_assets.lineage import published
+from cloud_assets.serving.world import World as SystemsInTouch
 from resources.serving import Servable
 from tests.doubles.world import MODEL, World, checks, complaint, metadata
 
@@ -161,9 +163,10 @@ def test_a_champion_is_brought_back_behind_its_endpoint(world: World) -> None:
 def test_what_is_left_over_is_released(world: World) -> None:
     world.publish(100)
     world.run(keys.INFERENCE_SERVICE)
-    [told] = converge(world)
-    assert str(told).startswith("released slot-qa.run.100")
-    assert world.serving.up == []
+    released, unnamed = map(str, converge(world))
+    assert released.startswith("released slot-qa.run.100")
+    assert unnamed == "qa.run.100 is no candidate any more"
+    assert (world.serving.up, world.registry.named(MODEL)) == ([], {})
 
 
 def rewrite_and_reject(world: World, step: int) -> None:
@@ -196,6 +199,52 @@ def test_a_rollback_returns_to_the_bytes_that_were_promoted(world: World) -> Non
     assert world.run(keys.RELEASE, step=100, config=ROLLBACK).success
     assert world.behind == first
     assert set(world.registry.named(MODEL)) == {CHAMPION, PREVIOUS}
+
+
+def test_a_rollback_that_is_told_twice_returns_to_the_same_bytes(world: World) -> None:
+    """The key alone would not do: both versions are of one checkpoint, rewritten in place."""
+    world.publish(100)
+    world.promote(100)
+    first = world.behind
+    (world.checkpoints.root / "run" / "checkpoint-100" / "README.md").write_text("trained anew")
+    world.publish(100)
+    world.promote(100)
+    former = world.registry.alias(MODEL, PREVIOUS)
+    asked = {**ROLLBACK, "version": former.number if former else 0}
+    for _ in range(2):
+        assert world.run(keys.RELEASE, step=100, config=asked).success
+        assert world.behind == first
+
+
+def test_a_version_of_another_checkpoint_is_not_returned_to(world: World) -> None:
+    for step in (100, 200):
+        world.publish(step)
+    result = world.run(keys.RELEASE, step=100, config={**ROLLBACK, "version": 2})
+    assert "it is not there, or not `qa.run.100`" in complaint(result)
+
+
+def newer_champion(world: World, step: int) -> str | None:
+    systems = SystemsInTouch(world.settings, world.store, world.registry, world.serving)
+    return systems.newer_champion(published(world.store, f"qa.run.{step}"))
+
+
+def test_the_champion_is_newer_than_one_that_was_held_up(world: World) -> None:
+    world.publish(100)
+    world.publish(200)
+    world.promote(200)
+    assert newer_champion(world, 100) == "qa.run.200"
+
+
+def test_the_champion_is_not_newer_than_its_successor_nor_than_itself(world: World) -> None:
+    world.publish(100)
+    world.promote(100)
+    world.publish(200)
+    assert [newer_champion(world, step) for step in (100, 200)] == [None, None]
+
+
+def test_without_a_champion_none_is_newer(world: World) -> None:
+    world.publish(100)
+    assert newer_champion(world, 100) is None
 
 
 def test_what_is_rewritten_back_is_promoted_with_those_bytes(world: World) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from cloud_assets.keys import CANDIDATE, CHAMPION, PREVIOUS
-from cloud_assets.serving.promotion import kept, promote, tidy, withdraw
-from resources.mlflow import Registration, Version
+from cloud_assets.serving.promotion import drop_stale_candidate, kept, promote, tidy, withdraw
+from resources.mlflow import OUTCOME_TAG, Registration, Version
 from resources.serving import Servable, Slot
 from tests.doubles.crashes import Fuse, Killed
 from tests.doubles.registry import MemoryRegistry
@@ -88,8 +88,9 @@ def test_a_rollback_and_another_lead_back(world: World) -> None:
     assert champions == [("qa.run.1",) * 2, ("qa.run.2",) * 2, ("qa.run.1",) * 2]
 
 
-# The calls of one promotion: lock, champion, previous, champion, candidate, its removal, route.
-@pytest.mark.parametrize("at", range(7))
+# The calls of one promotion: lock, champion, previous, its time, champion, candidate, its
+# removal, route.
+@pytest.mark.parametrize("at", range(8))
 def test_a_promotion_killed_anywhere_is_made_good_by_repeating_it(world: World, at: int) -> None:
     world.promote(1)
     world.candidate(2)
@@ -105,10 +106,10 @@ def test_those_are_all_its_calls(world: World) -> None:
     world.candidate(2)
     fuse = Fuse()
     world.promote(2, fuse)
-    assert len(fuse.calls) == 7
+    assert len(fuse.calls) == 8
 
 
-@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("at", range(8))
 def test_a_promotion_killed_anywhere_leaves_an_answering_endpoint(world: World, at: int) -> None:
     world.promote(1)
     world.candidate(2)
@@ -120,7 +121,7 @@ def test_a_promotion_killed_anywhere_leaves_an_answering_endpoint(world: World, 
     assert world.aliases[CHAMPION] in world.serving.up
 
 
-@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("at", range(8))
 def test_a_rollback_after_a_killed_promotion_goes_to_no_older_one(world: World, at: int) -> None:
     for step in (1, 2):
         world.promote(step)
@@ -173,12 +174,34 @@ def test_a_withdrawal_killed_anywhere_is_made_good_by_repeating_it(world: World,
     assert (world.aliases, world.serving.up) == ({CHAMPION: "qa.run.1"}, ["qa.run.1"])
 
 
-@pytest.mark.parametrize(("keep_warm", "steps"), [(0, {3}), (1, {2, 3})])
+@pytest.mark.parametrize(
+    ("keep_warm", "steps"), [(0, {3}), (1, {2, 3}), (2, {1, 2, 3}), (9, {1, 2, 3})]
+)
 def test_so_many_former_champions_are_kept(world: World, keep_warm: int, steps: set[int]) -> None:
     for step in (1, 2, 3):
         world.promote(step)
     found = kept(world.registry, ["qa"], keep_warm)
     assert found == {(f"qa.run.{step}", f"{step:064}") for step in steps}
+
+
+def test_after_a_rollback_the_last_former_champions_are_kept(world: World) -> None:
+    for step in (1, 2, 3, 4, 3):
+        world.promote(step)
+    found = {key for key, _ in kept(world.registry, ["qa"], 2)}
+    assert found == {"qa.run.3", "qa.run.4", "qa.run.2"}
+
+
+def test_a_candidate_that_nothing_works_on_loses_its_alias(world: World) -> None:
+    world.candidate(1)
+    assert drop_stale_candidate(world.registry, "qa", {"qa.run.1"}) is None
+    assert drop_stale_candidate(world.registry, "qa", set()) == "qa.run.1"
+    assert world.aliases == {}
+
+
+def test_a_held_candidate_waits_with_its_alias(world: World) -> None:
+    version, _ = world.candidate(1)
+    world.registry.tag(version, {OUTCOME_TAG: "held"})
+    assert drop_stale_candidate(world.registry, "qa", set()) is None
 
 
 def test_tidying_leaves_what_is_kept_and_what_a_run_works_on(world: World) -> None:

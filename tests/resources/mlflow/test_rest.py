@@ -9,7 +9,7 @@ import pytest
 
 from resources.errors import TransientError
 from resources.mlflow import Registration, Registry
-from resources.mlflow.rest import alias_key
+from resources.mlflow.rest import alias_target
 from resources.ports import free_ports
 
 Wanted = Callable[..., Registration]
@@ -21,7 +21,7 @@ def test_an_alias_names_the_key_of_its_checkpoint(
 ) -> None:
     version, _ = registry.register(wanted())
     registry.set_alias(version, "champion")
-    assert alias_key(mlflow_url, version.model, "champion") == wanted().key
+    assert alias_target(mlflow_url, version.model, "champion") == (wanted().key, version.number)
 
 
 @pytest.mark.real
@@ -29,17 +29,17 @@ def test_an_alias_that_was_never_set_names_nothing(
     registry: Registry, mlflow_url: str, wanted: Wanted
 ) -> None:
     registry.register(wanted())
-    assert alias_key(mlflow_url, wanted().model, "champion") is None
+    assert alias_target(mlflow_url, wanted().model, "champion") is None
 
 
 @pytest.mark.real
 def test_an_alias_of_an_unknown_model_names_nothing(mlflow_url: str, model: str) -> None:
-    assert alias_key(mlflow_url, model, "champion") is None
+    assert alias_target(mlflow_url, model, "champion") is None
 
 
 def test_a_server_that_is_down_may_be_asked_again() -> None:
     with pytest.raises(TransientError):
-        alias_key(f"http://127.0.0.1:{free_ports(1)[0]}", "model", "champion")
+        alias_target(f"http://127.0.0.1:{free_ports(1)[0]}", "model", "champion")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_server_that_is_down_may_be_asked_again() -> None:
 )
 def test_any_other_answer_is_not_taken_for_no_champion(status: int, body: bytes) -> None:
     with _answering(status, body) as url, pytest.raises(TransientError):
-        alias_key(url, "model", "champion")
+        alias_target(url, "model", "champion")
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (404, b"<html>"), (500, b"")])

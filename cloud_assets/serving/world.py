@@ -1,0 +1,66 @@
+"""The world that a release acts on: what it serves, compares and brings back behind an endpoint.
+
+In which order aliases and routes move is `promotion`'s business.
+"""
+
+from cloud_assets import keys
+from cloud_assets.documents import Manifest
+from cloud_assets.identity import record_of
+from cloud_assets.lineage import read_document, registered, servable
+from cloud_assets.serving.promotion import promote, route_to
+from cloud_assets.settings import Settings
+from resources.mlflow import Registry, Version
+from resources.object_store import ObjectStore
+from resources.serving import ServingBackend
+
+
+class World:
+    """The systems that a promotion touches, taken together."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        registry: Registry,
+        serving: ServingBackend,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.registry = registry
+        self.serving = serving
+
+    def promote(self, version: Version) -> None:
+        manifest = registered(self.store, version)
+        served = self.serving.serve(
+            servable(manifest, self.store, self.settings),
+            timeout_seconds=self.settings.serving.timeout_seconds,
+        )
+        promote(self.registry, self.serving, version, served.slot)
+
+    def newer_champion(self, manifest: Manifest) -> str | None:
+        """The champion's key, where that checkpoint was finished after this one."""
+        champion = self.registry.alias(manifest.model, keys.CHAMPION)
+        if champion is None or champion.digest == manifest.digest:
+            return None
+        serving = read_document(self.store, record_of(champion.source), Manifest)
+        later = serving is not None and serving.finished_at > manifest.finished_at
+        return champion.key if later else None
+
+    def converge(self, model: str) -> list[str]:
+        """Bring the champion up and behind its endpoint; what that took."""
+        champion = self.registry.alias(model, keys.CHAMPION)
+        if champion is None:
+            return []
+        manifest = registered(self.store, champion)
+        served = self.serving.serve(
+            servable(manifest, self.store, self.settings),
+            timeout_seconds=self.settings.serving.timeout_seconds,
+        )
+        changed = [] if served.reused else [f"started {served.slot.name}"]
+        with self.serving.exclusive(model):
+            current = self.registry.alias(model, keys.CHAMPION)
+            wanted = route_to(served.slot)
+            if current == champion and self.serving.routes().get(model) != wanted:
+                self.serving.route(model, wanted)
+                changed.append(f"routed {model} to {champion.key}")
+        return changed
