@@ -208,6 +208,7 @@ class Supervisor:
     def _launch(self) -> None:
         sweep(self.home)
         self._remove_stale_files()
+        supervisor_client.make_private(self.files.socket.parent)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._config)]
         environment = {**os.environ, MARKER: str(self.home), "PYTHONUTF8": "1"}
         try:
@@ -276,10 +277,13 @@ class Supervisor:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise PermanentError("the platform", f"use {self.home}", str(error)) from error
-        supervisor_client.make_private(self.files.socket.parent)
 
     def _remove_stale_files(self) -> None:
         self.files.socket.unlink(missing_ok=True)
+        if self.files.socket.parent != self._lock.parent:
+            # Among the machine's temporary files, where nobody else removes it.
+            with suppress(OSError):
+                self.files.socket.parent.rmdir()
         self.files.pid.unlink(missing_ok=True)
 
 
