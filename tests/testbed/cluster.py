@@ -164,9 +164,12 @@ def _until_answers(ask: Kubectl, where: Places) -> None:
         try:
             ask("get", "--raw", "/readyz", seconds=10)
         except PermanentError as error:
-            if time.monotonic() > deadline:
-                last = "\n".join(Supervisor(where.home).tail("kube-apiserver", 5))
-                raise PermanentError("the testbed", "start its API server", last) from error
+            supervisor = Supervisor(where.home)
+            gave_up = [each.name for each in supervisor.programs() if each.state == "FATAL"]
+            if gave_up or time.monotonic() > deadline:
+                name = next(iter(gave_up), "kube-apiserver")
+                last = "\n".join(supervisor.tail(name, 5))
+                raise PermanentError("the testbed", f"start {name}", last) from error
             time.sleep(0.1)
         else:
             return

@@ -68,7 +68,7 @@ def kubernetes_command(name: str) -> Path:
 def _etcd(places: Places) -> Program:
     return program(
         places, "etcd",
-        [cache.have(go_programs.etcd()) / "etcd", "--data-dir", places.home / "etcd",
+        [cache.have(go_programs.etcd()) / "etcd", "--name", "default", "--data-dir", places.home / "etcd",
          "--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD,
          "--listen-peer-urls", "http://127.0.0.1:2380",
          "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
@@ -90,7 +90,7 @@ def _api_server(places: Places) -> Program:
          "--client-ca-file", pki / "ca.crt", "--token-auth-file", identities.tokens(places),
          "--authorization-mode", "Node,RBAC", "--enable-admission-plugins", "NodeRestriction",
          "--service-account-issuer", "https://kubernetes.default.svc",
-         "--service-account-key-file", pki / "service-accounts.key",
+         "--service-account-key-file", pki / "service-accounts.crt",
          "--service-account-signing-key-file", pki / "service-accounts.key",
          "--kubelet-client-certificate", pki / "apiserver-to-kubelet.crt",
          "--kubelet-client-key", pki / "apiserver-to-kubelet.key",
@@ -103,7 +103,7 @@ def _api_server(places: Places) -> Program:
          "--requestheader-extra-headers-prefix", "X-Remote-Extra-",
          "--proxy-client-cert-file", pki / "front-proxy.crt",
          "--proxy-client-key-file", pki / "front-proxy.key",
-         "--allow-privileged", "true"],
+         "--allow-privileged=true"],
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def _controller_manager(places: Places) -> Program:
         places, "kube-controller-manager",
         [kubernetes_command("kube-controller-manager"),
          "--kubeconfig", identities.kubeconfig(places, identities.CONTROLLER_MANAGER),
-         "--leader-elect", "false", "--use-service-account-credentials",
+         "--leader-elect=false", "--use-service-account-credentials",
          "--service-account-private-key-file", pki / "service-accounts.key",
          "--root-ca-file", pki / "ca.crt",
          "--cluster-signing-cert-file", pki / "ca.crt",
@@ -128,7 +128,7 @@ def _scheduler(places: Places) -> Program:
     return program(
         places, "kube-scheduler",
         [kubernetes_command("kube-scheduler"), "--kubeconfig", kubeconfig,
-         "--leader-elect", "false"],
+         "--leader-elect=false"],
     )  # fmt: skip
 
 
