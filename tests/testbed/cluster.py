@@ -18,10 +18,10 @@ from resources.errors import NeedsRepair, PermanentError
 from resources.supervisor import Program, Supervisor
 from tests.testbed import kubectl, pins
 from tests.testbed.addons import kserve
-from tests.testbed.build import cache, go_programs, host, image_store
+from tests.testbed.build import cache, go_programs, host, image_store, node_root
 from tests.testbed.kubectl import Kubectl
 from tests.testbed.progress import step
-from tests.testbed.run import cell, control_plane, identities, node, places
+from tests.testbed.run import cell, control_plane, identities, node, node_host, places
 from tests.testbed.run.node import Node
 from tests.testbed.run.places import Places
 
@@ -98,6 +98,8 @@ def build() -> None:
         cache.have(artefact)
     cache.have(kserve.manifests())
     cache.have(image_store.image_store())
+    if pins.NODES > 1:
+        cache.have(node_root.node_root())
 
 
 def down() -> list[int]:
@@ -119,23 +121,28 @@ def _is_up(where: Places) -> bool:
 
 
 def _start(where: Places) -> None:
-    nodes = [Node(1, where)]
+    first, *others = nodes = [Node(number + 1, where) for number in range(pins.NODES)]
     names = [each.name for each in nodes]
     with step("writing certificates and configurations"):
         where.home.mkdir(mode=0o700)
         where.volumes.mkdir()
         control_plane.write_certificates(where)
         identities.write(where, names)
-        control_plane.write_first(where)
+        control_plane.write_first(where, hosts={each.address: each.pods for each in others})
         for each in nodes:
             node.prepare(each)
+        for each in others:
+            node_host.prepare(each)
     with step("starting the API server"):
-        supervisor = cell.start(where, nodes=names)
+        groups = [*names, *node_host.groups(names[1:])]
+        supervisor = cell.start(where, groups=groups)
         ask = kubectl.of_testbed(where.kubeconfig)
         _until_answers(ask, where)
     with step("starting the nodes"):
-        for program in [*control_plane.second(where), *node.programs(nodes[0])]:
+        for program in [*control_plane.second(where), *node.programs(first)]:
             supervisor.add(program)
+        for each in others:
+            supervisor.add(node_host.program(each))
     _install(where, ask, names)
     where.ready.touch()
 

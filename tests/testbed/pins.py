@@ -21,6 +21,9 @@ KSERVE_IMAGE = f"docker.io/kserve/kserve-controller:{KSERVE}"
 STORAGE_INITIALIZER_IMAGE = f"docker.io/kserve/storage-initializer:{KSERVE}"
 MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
 
+#: The first runs beside the control plane, each further one on a host of its own.
+NODES = 2
+
 #: One link joins the host to the cell; the nodes share a bridge inside it.
 LINK = "aihow-testbed"
 HOST_ADDRESS = "10.213.0.1"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import psutil
 
@@ -20,9 +21,12 @@ _PATIENCE_SECONDS = 60.0
 _SYSTEM_GROUP = "system"
 
 
-def start(places: Places, *, nodes: list[str]) -> Supervisor:
-    """Start the cell and its first programs. Raises PermanentError with its log when it fails."""
-    cgroups.make(_SYSTEM_GROUP, *nodes)
+def start(places: Places, *, groups: Sequence[str]) -> Supervisor:
+    """Start the cell and its first programs, with the cgroups that its nodes are to use.
+
+    Raises PermanentError with the cell's log when it fails.
+    """
+    cgroups.make(_SYSTEM_GROUP, *groups)
     with places.log.open("wb") as log:
         outer = subprocess.Popen(
             ["unshare", "--fork", "--kill-child", "--pid", "--mount", "--mount-proc", "--net",

@@ -21,11 +21,11 @@ def main(home: str) -> None:
     cgroups.enter("system")
     commands.run(["hostname", "aihow-testbed"])
     _mount(places)
-    network.prepare_cell()
     written = json.loads(places.programs.read_text("utf-8"))
+    network.prepare_cell(written["hosts"])
     programs = [
         Program(**{**each, "directory": places.home, "command": tuple(each["command"])})
-        for each in written
+        for each in written["programs"]
     ]
     Supervisor(places.home).start(programs)
     _reap()

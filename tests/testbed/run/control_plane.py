@@ -46,14 +46,17 @@ def program(
     return Program(name, shell(command), directory=places.home, environment=environment or {})
 
 
-def write_first(places: Places) -> None:
-    """Write down etcd, the API server and MinIO, which all others wait for, for the cell."""
+def write_first(places: Places, *, hosts: Mapping[str, str]) -> None:
+    """Write down for the cell what all else waits for: etcd, the API server, MinIO.
+
+    `hosts` has the network of the pods of each node beyond the first, by the node's address.
+    """
     programs = [_etcd(places), _api_server(places), _minio(places)]
     written = [
         {"name": each.name, "command": each.command, "environment": dict(each.environment)}
         for each in programs
     ]
-    atomic.replace(places.programs, json.dumps(written) + "\n")
+    atomic.replace(places.programs, json.dumps({"programs": written, "hosts": hosts}) + "\n")
 
 
 def second(places: Places) -> list[Program]:
@@ -68,7 +71,8 @@ def kubernetes_command(name: str) -> Path:
 def _etcd(places: Places) -> Program:
     return program(
         places, "etcd",
-        [cache.have(go_programs.etcd()) / "etcd", "--name", "default", "--data-dir", places.home / "etcd",
+        [cache.have(go_programs.etcd()) / "etcd",
+         "--name", "default", "--data-dir", places.home / "etcd",
          "--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD,
          "--listen-peer-urls", "http://127.0.0.1:2380",
          "--initial-advertise-peer-urls", "http://127.0.0.1:2380",

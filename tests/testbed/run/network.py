@@ -5,6 +5,7 @@ All but the host's end of the link lies in the cell's network namespace and ends
 
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from resources.errors import PermanentError
@@ -32,8 +33,11 @@ def remove_link() -> None:
         _ip("link", "delete", pins.LINK)
 
 
-def prepare_cell() -> None:
-    """Inside the cell: addresses, the bridge, forwarding."""
+def prepare_cell(hosts: Mapping[str, str]) -> None:
+    """Inside the cell: addresses, the bridge, forwarding.
+
+    `hosts` has the network of the pods of each node beyond the first, by the node's address.
+    """
     _ip("link", "set", "lo", "up")
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while _UPLINK not in _interfaces():
@@ -48,6 +52,8 @@ def prepare_cell() -> None:
     _ip("link", "set", BRIDGE, "up")
     # Whatever serves outside of the testbed cannot be reached, and says so at once.
     _ip("route", "add", "unreachable", "default")
+    for address, pods in hosts.items():
+        _ip("route", "add", pods, "via", address, "dev", BRIDGE)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1", "ascii")
 
 

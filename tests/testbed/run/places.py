@@ -22,7 +22,7 @@ class Places:
 
     @property
     def programs(self) -> Path:
-        """What the cell starts first, as JSON."""
+        """What the cell is told: its first programs, and the hosts it routes to, as JSON."""
         return self.home / "programs.json"
 
     @property
