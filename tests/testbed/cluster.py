@@ -134,8 +134,7 @@ def _start(where: Places) -> None:
         for each in others:
             node_host.prepare(each)
     with step("starting the API server"):
-        groups = [*names, *node_host.groups(names[1:])]
-        supervisor = cell.start(where, groups=groups)
+        supervisor = cell.start(where, groups=names)
         ask = kubectl.of_testbed(where.kubeconfig)
         _until_answers(ask, where)
     with step("starting the nodes"):

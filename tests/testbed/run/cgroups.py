@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from resources.errors import PermanentError
+from tests.testbed.build import commands
 
 BRANCH = "aihow-testbed"
 _ROOT = Path("/sys/fs/cgroup")
@@ -26,6 +27,15 @@ def enter(child: str) -> None:
     """Move the calling process into `child`; what it starts stays there too."""
     for tree in _trees():
         (tree / BRANCH / child / "cgroup.procs").write_text(str(os.getpid()), "ascii")
+
+
+def show_only(child: str, target: Path) -> None:
+    """Mount `child` of every tree below `target`: the whole of the trees to who sees only that."""
+    commands.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", target])
+    for tree in _trees():
+        place = target / tree.relative_to(_ROOT)
+        place.mkdir(exist_ok=True)
+        commands.run(["mount", "--bind", tree / BRANCH / child, place])
 
 
 def remove() -> None:

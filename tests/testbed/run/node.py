@@ -44,6 +44,14 @@ class Node:
         return self.places.node(self.name)
 
     @property
+    def cgroup_root(self) -> str:
+        """Where its pods are: two kubelets with one root would end each other's as orphans.
+
+        A host of its own sees nothing but its own groups.
+        """
+        return f"/{cgroups.BRANCH}/{self.name}" if self.number == 1 else "/"
+
+    @property
     def state(self) -> Path:
         """Sockets and what ends with the node: short, and private to its mounts."""
         return Path("/run") / self.name
@@ -140,8 +148,7 @@ def _kubelet(node: Node) -> dict[str, Any]:
         "resolvConf": str(node.home / "resolv.conf"),
         "podLogsDir": f"/var/log/{node.name}",
         "cgroupDriver": "cgroupfs",
-        # Two kubelets under one root would end each other's pods as orphans.
-        "cgroupRoot": f"/{cgroups.BRANCH}/{node.name}",
+        "cgroupRoot": node.cgroup_root,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,

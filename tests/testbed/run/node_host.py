@@ -7,7 +7,6 @@ Run as `python -m tests.testbed.run.node_host HOME NUMBER` inside the cell.
 import os
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from resources.supervisor import Program
@@ -43,6 +42,7 @@ def prepare(it: Node) -> None:
     wanted.mkdir(parents=True)
     (it.home / "work").mkdir()
     (it.home / "root").mkdir()
+    (it.home / "cgroup").mkdir()
     texts = {"testbed-network": _NETWORK_UNIT.format(script=shlex.quote(_network_script(it)))}
     for name, command in node.commands(it).items():
         words = shlex.join(str(each) for each in command)
@@ -64,38 +64,27 @@ def program(it: Node) -> Program:
 def main(home: str, number: str) -> None:
     """Become the host."""
     it = Node(int(number), Places(Path(home)))
-    cgroups.enter(_group(it.name))
-    root = it.home / "root"
+    cgroups.enter(it.name)
+    root, groups = it.home / "root", it.home / "cgroup"
+    if not groups.is_mount():
+        cgroups.show_only(it.name, groups)
     if not root.is_mount():
         lower = cache.have(node_root.node_root()) / "root"
         layers = f"lowerdir={lower},upperdir={it.home / 'upper'},workdir={it.home / 'work'}"
         commands.run(["mount", "-t", "overlay", "overlay", "-o", layers, root])
-    environment = {
-        **os.environ,
-        # A kubelet sets kernel parameters, and places its pods among its own machine's groups.
-        "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
-        "SYSTEMD_NSPAWN_USE_CGNS": "0",
-    }
-    words = _nspawn(it, root)
+    # A kubelet sets kernel parameters.
+    environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
+    words = _nspawn(it, root, groups)
     os.execvpe(words[0], words, environment)
 
 
-def _group(name: str) -> str:
-    return f"host-{name}"
-
-
-def groups(names: Sequence[str]) -> list[str]:
-    """The cgroups that hosts of these names run in, beside those of their pods."""
-    return [_group(each) for each in names]
-
-
-def _nspawn(it: Node, root: Path) -> list[str]:
+def _nspawn(it: Node, root: Path, groups: Path) -> list[str]:
     kubernetes = cache.have(go_programs.kubernetes())
     return [
         "systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={it.name}",
         "--register=no", "--keep-unit", f"--network-bridge={network.BRIDGE}",
         "--capability=all", "--private-users=no", "--system-call-filter=@keyring bpf",
-        "--bind=/sys/fs/cgroup", "--bind=/dev/kmsg", f"--bind={it.home}",
+        f"--bind={groups}:/sys/fs/cgroup", "--bind=/dev/kmsg", f"--bind={it.home}",
         f"--bind={it.places.volumes}", f"--bind-ro={it.places.pki}", f"--bind-ro={kubernetes}",
         "--link-journal=no", "--console=pipe",
     ]  # fmt: skip
