@@ -1,6 +1,6 @@
-"""A containerd root with every image imported, and copies of it for nodes in a second.
+"""A containerd root with every image imported, and copies of it for nodes in no time.
 
-Layers and blobs are never changed in place, so a copy is hard links; only databases are copied.
+Layers and blobs are never changed in place, so a copy is links; only databases are copied.
 """
 
 import os
@@ -18,6 +18,8 @@ from tests.testbed.build.images import ARCHIVE, all_images
 from tests.testbed.progress import step
 
 _START_SECONDS = 60.0
+#: The folder of the snapshotter with a folder for each layer.
+_LAYERS = "snapshots"
 
 
 def image_store() -> Artefact:
@@ -37,12 +39,20 @@ def image_store() -> Artefact:
 
 
 def copy(store: Path, target: Path) -> None:
-    """Make `target`, which must be on the same file system, a root of its own."""
-    commands.run(["cp", "-al", store, target])
-    for database in target.rglob("*.db"):
-        original = store / database.relative_to(target)
-        database.unlink()
-        shutil.copy2(original, database)
+    """Make `target`, which must be on the same file system, a root of its own.
+
+    The store must stay where it is, and be seen there by whoever mounts a layer.
+    """
+    for folder, below, names in os.walk(store):
+        made = target / Path(folder).relative_to(store)
+        if Path(folder).parent.name == _LAYERS:
+            made.symlink_to(folder)
+            below.clear()
+            continue
+        made.mkdir(mode=0o755)
+        for name in names:
+            place = shutil.copy2 if name.endswith(".db") else os.link
+            place(Path(folder) / name, made / name)
 
 
 @contextmanager

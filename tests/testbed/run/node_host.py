@@ -1,17 +1,20 @@
 """A node on a host of its own: systemd-nspawn in the cell, its programs under its own systemd.
 
 Killed, it is a machine that lost its power: pods and all. Started again, it comes back.
-Run as `python -m tests.testbed.run.node_host HOME NUMBER` inside the cell.
+Run as `python -m tests.testbed.run.node_host HOME NUMBER TREE FOLDER…` inside the cell.
 """
 
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from resources.supervisor import Program
 from tests.testbed import pins
-from tests.testbed.build import cache, commands, go_programs, node_root
+from tests.testbed.build import cache, commands, go_programs
+from tests.testbed.build.image_store import image_store
+from tests.testbed.build.node_root import node_root
 from tests.testbed.run import cgroups, control_plane, network, node
 from tests.testbed.run.node import Node
 from tests.testbed.run.places import Places
@@ -54,38 +57,40 @@ def prepare(it: Node) -> None:
 
 def program(it: Node) -> Program:
     """The host as a program of the cell's supervisord."""
+    # Found here and not there: nothing is ever built in the cell.
+    artefacts = map(cache.have, (node_root(), go_programs.kubernetes(), image_store()))
     module = ("-m", "tests.testbed.run.node_host")
     return control_plane.program(
-        it.places, it.name, [sys.executable, *module, it.places.home, str(it.number)],
+        it.places, it.name,
+        [sys.executable, *module, it.places.home, str(it.number), *artefacts],
         environment={"PYTHONPATH": str(pins.REPOSITORY), "PATH": os.environ["PATH"]},
     )  # fmt: skip
 
 
-def main(home: str, number: str) -> None:
-    """Become the host."""
+def main(home: str, number: str, tree: str, *shared: str) -> None:
+    """Become the host on top of `tree`, with the `shared` folders in their places."""
     it = Node(int(number), Places(Path(home)))
     cgroups.enter(it.name)
     root, groups = it.home / "root", it.home / "cgroup"
     if not groups.is_mount():
         cgroups.show_only(it.name, groups)
     if not root.is_mount():
-        lower = cache.have(node_root.node_root()) / "root"
-        layers = f"lowerdir={lower},upperdir={it.home / 'upper'},workdir={it.home / 'work'}"
+        layers = f"lowerdir={tree}/root,upperdir={it.home / 'upper'},workdir={it.home / 'work'}"
         commands.run(["mount", "-t", "overlay", "overlay", "-o", layers, root])
     # A kubelet sets kernel parameters.
     environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
-    words = _nspawn(it, root, groups)
+    words = _nspawn(it, groups, shared)
     os.execvpe(words[0], words, environment)
 
 
-def _nspawn(it: Node, root: Path, groups: Path) -> list[str]:
-    kubernetes = cache.have(go_programs.kubernetes())
+def _nspawn(it: Node, groups: Path, shared: Sequence[str]) -> list[str]:
     return [
-        "systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={it.name}",
-        "--register=no", "--keep-unit", f"--network-bridge={network.BRIDGE}",
+        "systemd-nspawn", "--quiet", "--boot", "--directory", str(it.home / "root"),
+        f"--machine={it.name}", "--register=no", "--keep-unit", f"--network-bridge={network.BRIDGE}",
         "--capability=all", "--private-users=no", "--system-call-filter=@keyring bpf",
         f"--bind={groups}:/sys/fs/cgroup", "--bind=/dev/kmsg", f"--bind={it.home}",
-        f"--bind={it.places.volumes}", f"--bind-ro={it.places.pki}", f"--bind-ro={kubernetes}",
+        f"--bind={it.places.volumes}", f"--bind-ro={it.places.pki}",
+        *(f"--bind-ro={each}" for each in shared),
         "--link-journal=no", "--console=pipe",
     ]  # fmt: skip
 
@@ -105,4 +110,4 @@ def _network_script(it: Node) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])
