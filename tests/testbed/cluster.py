@@ -10,6 +10,7 @@ import string
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from resources.errors import NeedsRepair, PermanentError
 from resources.supervisor import Program, Supervisor
 from tests.testbed import kubectl, pins
 from tests.testbed.addons import kserve
-from tests.testbed.build import cache, go_programs, host, image_store, node_root
+from tests.testbed.build import cache, go_programs, host, image_store, images, node_root
 from tests.testbed.kubectl import Kubectl
 from tests.testbed.progress import step
 from tests.testbed.run import cell, control_plane, identities, node, node_host, places
@@ -94,12 +95,16 @@ def running() -> Cluster:
 
 def build() -> None:
     """Have everything in the cache, so that a start only starts."""
-    for artefact in (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio()):
-        cache.have(artefact)
-    cache.have(kserve.manifests())
-    cache.have(image_store.image_store())
-    if pins.NODES > 1:
-        cache.have(node_root.node_root())
+    with ThreadPoolExecutor(1) as beside:
+        # What waits for a registry, beside the compilers.
+        downloads = [images.python(), node_root.node_root()]
+        ready = [beside.submit(cache.have, each) for each in downloads]
+        for artefact in (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio()):
+            cache.have(artefact)
+        cache.have(kserve.manifests())
+        for each in ready:
+            each.result()
+        cache.have(image_store.image_store())
 
 
 def down() -> list[int]:
@@ -148,14 +153,14 @@ def _start(where: Places) -> None:
 
 def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
     """What a cluster has on top, and waiting until all of it is ready."""
-    with step("applying the definitions of KServe"):
-        ask.apply(kserve.crds())
-    with step("applying DNS, metrics, storage and KServe"):
+    with step("applying DNS, metrics and storage"):
         for name in ("coredns", "metrics_server", "storage_class"):
             ask.apply(_manifest(name))
+        Supervisor(where.home).add(_provisioner(where))
+    with step("applying KServe"):
+        ask.apply(kserve.crds())
         _until_established(ask)
         ask.apply(kserve.resources(where))
-        Supervisor(where.home).add(_provisioner(where))
     with step("waiting for nodes and KServe"):
         for name in names:
             _until_there(ask, f"node/{name}")

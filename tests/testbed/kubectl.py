@@ -25,8 +25,11 @@ class Kubectl:
         return json.loads(self("get", *arguments, "--output", "json"))
 
     def apply(self, manifests: Path | str) -> None:
-        """Server-side apply of a file, or of the text of one."""
-        options = ("apply", "--server-side", "--force-conflicts", "--filename")
+        """Server-side apply of a file, or of the text of one.
+
+        Not validated: for that the server makes a schema of all definitions, which takes seconds.
+        """
+        options = ("apply", "--server-side", "--force-conflicts", "--validate=false", "--filename")
         if isinstance(manifests, Path):
             self(*options, str(manifests))
         else:

@@ -33,7 +33,7 @@ def all_images() -> list[Artefact]:
         (pins.MINIO_IMAGE, "/usr/bin/minio"): go_programs.minio(),
     }
     made = [_static(name, target, program) for (name, target), program in static.items()]
-    return [*made, _busybox(), _python(_debian())]
+    return [*made, _busybox(), python()]
 
 
 def _static(name: str, target: str, program: Artefact) -> Artefact:
@@ -84,8 +84,9 @@ def _debian() -> Artefact:
     return Artefact("debian-python", " ".join([*command, pins.DEBIAN]), build)
 
 
-def _python(debian: Artefact) -> Artefact:
+def python() -> Artefact:
     """mlx-lm and KServe's storage initializer: two images of the same two layers."""
+    debian = _debian()
     folder = ("github.com/kserve/kserve", pins.KSERVE)
 
     def build(draft: Path) -> None:
@@ -105,7 +106,7 @@ def _python(debian: Artefact) -> Artefact:
         layer.unlink()
 
     names = f"{pins.MLX_IMAGE}\n{pins.STORAGE_INITIALIZER_IMAGE}\n{pins.KSERVE}"
-    code = _code(_python, _install, _python_images)
+    code = _code(python, _install, _python_images)
     recipe = f"{code}\n{names}\n{debian.path.name}\n{_REQUIREMENTS.read_text('utf-8')}"
     return Artefact("image-python", recipe, build)
 

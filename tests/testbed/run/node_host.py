@@ -86,7 +86,8 @@ def main(home: str, number: str, tree: str, *shared: str) -> None:
 def _nspawn(it: Node, groups: Path, shared: Sequence[str]) -> list[str]:
     return [
         "systemd-nspawn", "--quiet", "--boot", "--directory", str(it.home / "root"),
-        f"--machine={it.name}", "--register=no", "--keep-unit", f"--network-bridge={network.BRIDGE}",
+        f"--machine={it.name}", "--register=no", "--keep-unit",
+        f"--network-bridge={network.BRIDGE}",
         "--capability=all", "--private-users=no", "--system-call-filter=@keyring bpf",
         f"--bind={groups}:/sys/fs/cgroup", "--bind=/dev/kmsg", f"--bind={it.home}",
         f"--bind={it.places.volumes}", f"--bind-ro={it.places.pki}",
