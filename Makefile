@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check fmt docs lock
+.PHONY: help setup demo up down test testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with everything pinned in requirements.txt
 
@@ -40,6 +40,12 @@ docs: $(STAMP) ## write docs/reference anew from the code
 
 test: check ## everything: checks, unit, real services, end to end
 	$(BIN)/pytest
+
+testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
+	@$(BIN)/python -m tests.testbed up
+
+testbed-down: $(STAMP) ## end that cluster without a trace
+	@$(BIN)/python -m tests.testbed down
 
 lock: ## resolve requirements.txt anew from pyproject.toml
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh ./setup.sh lock

@@ -1,0 +1,36 @@
+"""For all rooms: the Kubernetes cluster, and leaving out what needs one unless it is asked for."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from resources.errors import NeedsRepair
+from tests.testbed import cluster as testbed
+from tests.testbed.cluster import Cluster
+
+#: The first test waits for the build of everything.
+_TIMEOUT_SECONDS = 3600
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what is marked `testbed` only when the marker expression speaks of it."""
+    marked = [each for each in items if each.get_closest_marker("testbed")]
+    for each in marked:
+        if each.get_closest_marker("timeout") is None:
+            each.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
+    if marked and "testbed" not in config.getoption("markexpr"):
+        config.hook.pytest_deselected(items=marked)
+        items[:] = [each for each in items if each not in marked]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster with KServe, as `make testbed-up` starts it; one that was up stays up."""
+    was_up = testbed.is_there()
+    try:
+        found = testbed.up()
+    except NeedsRepair as problem:
+        pytest.skip(f"{problem}; {problem.hint}")
+    yield found
+    if not was_up:
+        testbed.down()

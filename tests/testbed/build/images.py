@@ -1,0 +1,167 @@
+"""The container images of the testbed: which there are, and how their layers are made.
+
+Static programs come from `go_programs`, Debian and Python packages from their registries.
+"""
+
+import inspect
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.testbed import pins
+from tests.testbed.build import commands, docker_archive, go_programs
+from tests.testbed.build.cache import Artefact, have
+from tests.testbed.build.docker_archive import Image
+
+ARCHIVE = "image.tar"
+_REQUIREMENTS = Path(__file__).with_name("python_requirements.txt")
+_SITE = "usr/local/lib/python3.11/dist-packages"
+_INITIALIZER = "storage-initializer/scripts/initializer-entrypoint"
+#: Who runs where a pod says `runAsNonRoot` and nothing more.
+_NOBODY = "1000"
+
+
+def all_images() -> list[Artefact]:
+    """One artefact an archive; each holds `image.tar`."""
+    static = {
+        (pins.PAUSE_IMAGE, "/pause"): go_programs.pause(),
+        (pins.COREDNS_IMAGE, "/coredns"): go_programs.coredns(),
+        (pins.METRICS_SERVER_IMAGE, "/metrics-server"): go_programs.metrics_server(),
+        (pins.KSERVE_IMAGE, "/manager"): go_programs.kserve(),
+        (pins.MINIO_IMAGE, "/usr/bin/minio"): go_programs.minio(),
+    }
+    made = [_static(name, target, program) for (name, target), program in static.items()]
+    return [*made, _busybox(), python()]
+
+
+def _static(name: str, target: str, program: Artefact) -> Artefact:
+    """An image with one static program and a /tmp."""
+
+    def build(draft: Path) -> None:
+        (binary,) = (each for each in have(program).iterdir() if each.is_file())
+        layer = draft / "layer.tar"
+        with tarfile.open(layer, "w") as tar:
+            _add_tmp(tar)
+            docker_archive.add_bytes(tar, target.strip("/"), binary.read_bytes(), mode=0o755)
+        image = Image(name, [layer], entrypoint=[target], user=_NOBODY)
+        docker_archive.write(draft / ARCHIVE, [image])
+        layer.unlink()
+
+    recipe = f"{_code(_static)}\n{name}\n{target}\n{program.path.name}"
+    return Artefact(f"image-{program.name}", recipe, build)
+
+
+def _busybox() -> Artefact:
+    """A shell and its tools, for pods of tests."""
+
+    def build(draft: Path) -> None:
+        program = Path(shutil.which("busybox") or "/bin/busybox")
+        names = commands.run([program, "--list"]).split()
+        layer = draft / "layer.tar"
+        with tarfile.open(layer, "w") as tar:
+            _add_tmp(tar)
+            docker_archive.add_bytes(tar, "bin/busybox", program.read_bytes(), mode=0o755)
+            for name in sorted(set(names) - {"busybox"}):
+                _add_link(tar, f"bin/{name}", "busybox")
+        image = Image(pins.BUSYBOX_IMAGE, [layer], command=["sh"])
+        docker_archive.write(draft / ARCHIVE, [image])
+        layer.unlink()
+
+    return Artefact("image-busybox", f"{_code(_busybox)}\n{pins.BUSYBOX_IMAGE}", build)
+
+
+def _debian() -> Artefact:
+    """`base.tar`: Debian's smallest system with its Python."""
+
+    left_out = [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")]
+    command = ["mmdebstrap", "--variant=minbase", "--include=python3", "--quiet", *left_out]
+
+    def build(draft: Path) -> None:
+        commands.run([*command, pins.DEBIAN, draft / "base.tar"])
+
+    return Artefact("debian-python", " ".join([*command, pins.DEBIAN]), build)
+
+
+def python() -> Artefact:
+    """mlx-lm and KServe's storage initializer: two images of the same two layers."""
+    debian = _debian()
+    folder = ("github.com/kserve/kserve", pins.KSERVE)
+
+    def build(draft: Path) -> None:
+        base = have(debian) / "base.tar"
+        tree = draft / "tree"
+        tree.mkdir(mode=0o755)
+        commands.run(["tar", "-xf", base, "-C", tree, "--exclude=./dev/*"])
+        script = tree / _INITIALIZER
+        script.parent.mkdir(parents=True)
+        shutil.copy(go_programs.module_folder(*folder) / "python" / _INITIALIZER, script)
+        script.chmod(0o755)
+        _install(tree)
+        layer = draft / "packages.tar"
+        commands.run(["tar", "-cf", layer, "-C", tree, _SITE, _INITIALIZER])
+        docker_archive.write(draft / ARCHIVE, _python_images([base, layer]))
+        shutil.rmtree(tree)
+        layer.unlink()
+
+    names = f"{pins.MLX_IMAGE}\n{pins.STORAGE_INITIALIZER_IMAGE}\n{pins.KSERVE}"
+    code = _code(python, _install, _python_images)
+    recipe = f"{code}\n{names}\n{debian.path.name}\n{_REQUIREMENTS.read_text('utf-8')}"
+    return Artefact("image-python", recipe, build)
+
+
+def _install(tree: Path) -> None:
+    """Put the pinned packages into the tree, with the byte code of the tree's own Python."""
+    site = tree / _SITE
+    commands.run(
+        [_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--link-mode=copy",
+         "--python", sys.executable, "--python-version", "3.11",
+         "--python-platform", "x86_64-manylinux_2_36",
+         "--target", site, "--requirement", _REQUIREMENTS]
+    )  # fmt: skip
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    commands.run(["chroot", tree, "python3", "-m", "compileall", "-q", f"/{_SITE}"])
+
+
+def _python_images(layers: list[Path]) -> list[Image]:
+    # Offline and with one thread a server, as the platform's own processes are.
+    environment: Mapping[str, str] = {
+        "HOME": "/tmp",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    model_server = Image(
+        pins.MLX_IMAGE, layers, entrypoint=["python3", "-m", "mlx_lm", "server"],
+        user=_NOBODY, environment=environment,
+    )  # fmt: skip
+    initializer = Image(
+        pins.STORAGE_INITIALIZER_IMAGE, layers, entrypoint=[f"/{_INITIALIZER}"],
+        user=_NOBODY, environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    return [model_server, initializer]
+
+
+def _uv() -> Path:
+    """uv from PATH, or the one that `make setup` installed."""
+    found = shutil.which("uv")
+    return Path(found) if found else pins.REPOSITORY / ".bootstrap" / "bin" / "uv"
+
+
+def _code(*functions: Callable[..., object]) -> str:
+    """The text of what makes an image: a change of it makes the image anew."""
+    written = [inspect.getsource(each) for each in functions]
+    return "\n".join([*written, Path(docker_archive.__file__).read_text("utf-8")])
+
+
+def _add_tmp(tar: tarfile.TarFile) -> None:
+    member = tarfile.TarInfo("tmp")
+    member.type, member.mode = tarfile.DIRTYPE, 0o1777
+    tar.addfile(member)
+
+
+def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    tar.addfile(member)

@@ -1,0 +1,240 @@
+"""The testbed as a whole: started, found, ended.
+
+Building is left to `build`, processes and addresses to `run`, what lies on top to `addons`.
+"""
+
+import json
+import os
+import shutil
+import string
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from resources import atomic
+from resources.errors import NeedsRepair, PermanentError
+from resources.supervisor import Program, Supervisor
+from tests.testbed import kubectl, pins
+from tests.testbed.addons import kserve
+from tests.testbed.build import cache, go_programs, host, image_store, images, node_root
+from tests.testbed.kubectl import Kubectl
+from tests.testbed.progress import step
+from tests.testbed.run import cell, control_plane, identities, node, node_host, places
+from tests.testbed.run.node import Node
+from tests.testbed.run.places import Places
+
+KUBECONFIG_VARIABLE = "AI_HOW_TEST_KUBECONFIG"
+_ADDONS = Path(__file__).parent / "addons"
+_PATIENCE_SECONDS = 120.0
+_LOCK_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 server that host and pods reach under the same address."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster to test on; what it answers is asked anew, since it may be restarted."""
+
+    kubeconfig: Path
+    kubectl: Kubectl
+    #: Where ours keeps its files; None where the cluster is somebody else's.
+    places: Places | None = None
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of its nodes."""
+        return tuple(each["metadata"]["name"] for each in self.kubectl.get("nodes")["items"])
+
+    @property
+    def s3(self) -> S3 | None:
+        """The S3 server beside it; None where the cluster is somebody else's."""
+        if self.places is None:
+            return None
+        return S3(**json.loads(self.places.s3_credentials.read_text("utf-8")))
+
+
+def up() -> Cluster:
+    """A cluster that is ready: that of $AI_HOW_TEST_KUBECONFIG, the running one, or a new one.
+
+    Raises NeedsRepair where there can be none, PermanentError when one would not start.
+    """
+    given = os.environ.get(KUBECONFIG_VARIABLE)
+    if given:
+        return _somebody_elses(Path(given).expanduser())
+    host.prepare()
+    build()
+    where = places.default()
+    with atomic.locked(cache.root() / "run.lock", timeout_seconds=_LOCK_SECONDS):
+        if not _is_up(where):
+            _end(where)
+            _start(where)
+    return _ours(where)
+
+
+def running() -> Cluster:
+    """The cluster that is up. Raises PermanentError when there is none."""
+    given = os.environ.get(KUBECONFIG_VARIABLE)
+    if given:
+        return _somebody_elses(Path(given).expanduser())
+    if not _is_up(places.default()):
+        raise PermanentError(
+            "the testbed", "show a cluster", "none is up", hint="start one with `make testbed-up`"
+        )
+    return _ours(places.default())
+
+
+def build() -> None:
+    """Have everything in the cache, so that a start only starts."""
+    with ThreadPoolExecutor(1) as beside:
+        # What waits for a registry, beside the compilers.
+        downloads = [images.python(), node_root.node_root()]
+        ready = [beside.submit(cache.have, each) for each in downloads]
+        for artefact in (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio()):
+            cache.have(artefact)
+        cache.have(kserve.manifests())
+        for each in ready:
+            each.result()
+        cache.have(image_store.image_store())
+
+
+def down() -> list[int]:
+    """End the testbed and all that it left; the processes that were ended."""
+    if not cache.root().is_dir():
+        return []
+    with atomic.locked(cache.root() / "run.lock", timeout_seconds=_LOCK_SECONDS):
+        return _end(places.default())
+
+
+def is_there() -> bool:
+    """Whether there is a cluster without starting one."""
+    return bool(os.environ.get(KUBECONFIG_VARIABLE)) or _is_up(places.default())
+
+
+def _is_up(where: Places) -> bool:
+    """Whether a testbed runs there and its start has been seen through."""
+    return where.ready.exists() and Supervisor(where.home).is_running()
+
+
+def _start(where: Places) -> None:
+    first, *others = nodes = [Node(number + 1, where) for number in range(pins.NODES)]
+    names = [each.name for each in nodes]
+    with step("writing certificates and configurations"):
+        where.home.mkdir(mode=0o700)
+        where.volumes.mkdir()
+        control_plane.write_certificates(where)
+        identities.write(where, names)
+        control_plane.write_first(where, hosts={each.address: each.pods for each in others})
+        for each in nodes:
+            node.prepare(each)
+        for each in others:
+            node_host.prepare(each)
+    with step("starting the API server"):
+        supervisor = cell.start(where, groups=names)
+        ask = kubectl.of_testbed(where.kubeconfig)
+        _until_answers(ask, where)
+    with step("starting the nodes"):
+        for program in [*control_plane.second(where), *node.programs(first)]:
+            supervisor.add(program)
+        for each in others:
+            supervisor.add(node_host.program(each))
+    _install(where, ask, names)
+    where.ready.touch()
+
+
+def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
+    """What a cluster has on top, and waiting until all of it is ready."""
+    with step("applying DNS, metrics and storage"):
+        for name in ("coredns", "metrics_server", "storage_class"):
+            ask.apply(_manifest(name))
+        Supervisor(where.home).add(_provisioner(where))
+    with step("applying KServe"):
+        ask.apply(kserve.crds())
+        _until_established(ask)
+        ask.apply(kserve.resources(where))
+    with step("waiting for nodes and KServe"):
+        for name in names:
+            _until_there(ask, f"node/{name}")
+            ask.wait(f"node/{name}", "condition=Ready")
+        for namespace, name in (("kube-system", "coredns"), ("kserve", kserve.DEPLOYMENT)):
+            ask.wait(f"deployment/{name}", "condition=Available", "--namespace", namespace)
+
+
+def _until_answers(ask: Kubectl, where: Places) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            ask("get", "--raw", "/readyz", seconds=10)
+        except PermanentError as error:
+            supervisor = Supervisor(where.home)
+            gave_up = [each.name for each in supervisor.programs() if each.state == "FATAL"]
+            if gave_up or time.monotonic() > deadline:
+                name = next(iter(gave_up), "kube-apiserver")
+                last = "\n".join(supervisor.tail(name, 5))
+                raise PermanentError("the testbed", f"start {name}", last) from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _until_there(ask: Kubectl, what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not ask("get", what, "--ignore-not-found", "--output", "name").strip():
+        if time.monotonic() > deadline:
+            raise PermanentError("the testbed", f"have {what}", "it did not appear")
+        time.sleep(0.1)
+
+
+def _until_established(ask: Kubectl) -> None:
+    ask("wait", "crd", "--all", "--for", "condition=Established", "--timeout=60s")
+
+
+def _manifest(name: str) -> str:
+    text = (_ADDONS / f"{name}.yaml").read_text("utf-8")
+    return string.Template(text).substitute(
+        {key: value for key, value in vars(pins).items() if isinstance(value, str)}
+    )
+
+
+def _provisioner(where: Places) -> Program:
+    kubeconfig = identities.kubeconfig(where, identities.PROVISIONER)
+    module = ("-m", "tests.testbed.addons.provisioner")
+    return control_plane.program(
+        where, "provisioner", [sys.executable, *module, kubeconfig, where.volumes],
+        environment={"PYTHONPATH": str(pins.REPOSITORY)},
+    )  # fmt: skip
+
+
+def _end(where: Places) -> list[int]:
+    ended = cell.end(where)
+    if where.home.exists():
+        shutil.rmtree(where.home)
+    return ended
+
+
+def _ours(where: Places) -> Cluster:
+    return Cluster(where.kubeconfig, kubectl.of_testbed(where.kubeconfig), where)
+
+
+def _somebody_elses(kubeconfig: Path) -> Cluster:
+    ask = kubectl.installed(kubeconfig)
+    if ask is None:
+        raise NeedsRepair(
+            "the testbed", f"use {kubeconfig}", "kubectl is not on PATH", hint="install kubectl"
+        )
+    found = Cluster(kubeconfig, ask)
+    try:
+        ask("get", "--raw", "/readyz", seconds=30)
+    except PermanentError as error:
+        hint = f"correct {KUBECONFIG_VARIABLE}, or unset it to have a cluster built here"
+        raise NeedsRepair("the testbed", f"use {kubeconfig}", error.reason, hint=hint) from error
+    return found

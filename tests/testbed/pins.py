@@ -1,0 +1,40 @@
+"""What the testbed is made of: versions, image names and addresses. Nothing is computed here."""
+
+from pathlib import Path
+
+KUBERNETES = "v1.34.4"
+ETCD = "v3.6.16"
+COREDNS = "v1.15.0"
+METRICS_SERVER = "v0.9.0"
+KSERVE = "v0.20.0"
+#: The last commit before the archive was closed.
+MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+DEBIAN = "bookworm"
+
+#: Images go by the names that upstream manifests use, so that these run unchanged.
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
+BUSYBOX_IMAGE = "docker.io/library/busybox:1.35"
+COREDNS_IMAGE = f"registry.k8s.io/coredns/coredns:{COREDNS}"
+METRICS_SERVER_IMAGE = f"registry.k8s.io/metrics-server/metrics-server:{METRICS_SERVER}"
+MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2026-02-12"
+KSERVE_IMAGE = f"docker.io/kserve/kserve-controller:{KSERVE}"
+STORAGE_INITIALIZER_IMAGE = f"docker.io/kserve/storage-initializer:{KSERVE}"
+MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
+
+#: The first runs beside the control plane, each further one on a host of its own.
+NODES = 2
+
+#: One link joins the host to the cell; the nodes share a bridge inside it.
+LINK = "aihow-testbed"
+HOST_ADDRESS = "10.213.0.1"
+CELL_ADDRESS = "10.213.0.2"
+NODE_NETWORK = "10.213.1.0/24"
+FIRST_NODE_ADDRESS = "10.213.1.1"
+POD_NETWORK = "10.214.0.0/16"
+SERVICE_NETWORK = "10.215.0.0/16"
+API_SERVICE_ADDRESS = "10.215.0.1"
+DNS_ADDRESS = "10.215.0.10"
+API_PORT = 6443
+S3_PORT = 9000
+
+REPOSITORY = Path(__file__).parents[2]
