@@ -1,0 +1,25 @@
+"""Kubernetes through its API: server-side apply as `ai-how`, waiting, reasons in one sentence."""
+
+from resources.kubernetes.api.failures import FieldConflict
+from resources.kubernetes.changes import Change
+from resources.kubernetes.client import Kubernetes
+from resources.kubernetes.conditions import Condition, condition, deleted, exists, rolled_out
+from resources.kubernetes.reference import Kind, Object, Reference
+from resources.kubernetes.sets import Prune, apply_all, members
+
+__all__ = [
+    "Change",
+    "Condition",
+    "FieldConflict",
+    "Kind",
+    "Kubernetes",
+    "Object",
+    "Prune",
+    "Reference",
+    "apply_all",
+    "condition",
+    "deleted",
+    "exists",
+    "members",
+    "rolled_out",
+]

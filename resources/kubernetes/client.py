@@ -1,0 +1,180 @@
+"""A Kubernetes cluster: apply with our field manager, get, list, patch, delete, wait, look.
+
+Sets of manifests, their order and what is pruned of them are `sets`' business.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from resources.errors import TransientError
+from resources.kubernetes import conditions
+from resources.kubernetes.api.connection import Connection
+from resources.kubernetes.api.failures import SYSTEM, FieldConflict, NotFound
+from resources.kubernetes.changes import Change, change
+from resources.kubernetes.conditions import Condition
+from resources.kubernetes.order import FIELD_MANAGER
+from resources.kubernetes.reasons import investigation
+from resources.kubernetes.reasons.explanation import explain
+from resources.kubernetes.reference import Kind, Object, Reference, uid
+from resources.kubernetes.waiting import Wait
+
+_PAGE = 500
+
+
+class Kubernetes:
+    """One cluster, by a kubeconfig and a context of it, or the one that this process runs in.
+
+    Every method raises TransientError where trying again may help (after having tried for
+    `retry_seconds`), else PermanentError. No error and no change holds anything of a Secret.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path | None = None,
+        *,
+        context: str | None = None,
+        retry_seconds: float = 20.0,
+    ) -> None:
+        self.connection = Connection(kubeconfig, context=context, retry_seconds=retry_seconds)
+
+    def apply(
+        self, manifest: Mapping[str, Any], *, force: bool = False, dry_run: bool = False
+    ) -> Change:
+        """Make the object what the manifest says, and say what that changed.
+
+        Fields that an earlier manifest of ours had and this one lacks go. `dry_run` gives the same
+        answer and changes nothing. Raises FieldConflict where another manager has given a field
+        another value; `force` takes it over.
+        """
+        reference = Reference.of(manifest)
+        action = f"apply {reference}"
+        before = self.get(reference)
+        options: dict[str, Any] = {"dry_run": "All"} if dry_run else {}
+        send = {"body": dict(manifest), "content_type": "application/apply-patch+yaml", **options}
+        try:
+            after = self._change(reference, action, force_conflicts=force, **send)
+        except FieldConflict as conflict:
+            # What we patched is ours too, though the server keeps patches and applies apart.
+            if set(conflict.owners) != {FIELD_MANAGER}:
+                raise
+            after = self._change(reference, action, force_conflicts=True, **send)
+        return change(before, after)
+
+    def get(self, reference: Reference) -> Object | None:
+        """The object as it is, None when there is none (or no such namespace)."""
+        action = f"get {reference}"
+        path = self._path(reference, action)
+        try:
+            return self.connection.send("GET", path, action=action, secret=_is_secret(reference))
+        except NotFound:
+            return None
+
+    def listed(
+        self,
+        kind: Kind,
+        *,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> list[Object]:
+        """All objects of a kind that have the labels; of all namespaces where none is given."""
+        action = f"list {kind}"
+        path = self.connection.resource(kind, action).path(namespace=namespace)
+        selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+        found: list[Object] = []
+        options: dict[str, Any] = {"label_selector": selector} if selector else {}
+        while True:
+            page = self.connection.send("GET", path, action=action, limit=_PAGE, **options)
+            own = {"apiVersion": kind.api_version, "kind": kind.kind}
+            found += ({**own, **each} for each in page["items"])
+            options["_continue"] = page.get("metadata", {}).get("continue")
+            if not options["_continue"]:
+                return found
+
+    def patch(
+        self, reference: Reference, body: Mapping[str, Any], *, subresource: str | None = None
+    ) -> Change:
+        """Merge `body` into an object that is there; None as a value removes a key."""
+        action = f"patch {reference}"
+        before = self.get(reference)
+        after = self._change(
+            reference, action, subresource=subresource, body=dict(body),
+            content_type="application/merge-patch+json",
+        )  # fmt: skip
+        return change(before or after, after)
+
+    def delete(self, reference: Reference, *, wait_seconds: float | None = None) -> bool:
+        """Whether there was something to delete.
+
+        With `wait_seconds` it returns once the object and what it owns are gone; raises
+        TransientError, saying what holds it, when that takes longer.
+        """
+        action = f"delete {reference}"
+        path = self._path(reference, action)
+        how = "Background" if wait_seconds is None else "Foreground"
+        found = self.get(reference)
+        if found is None:
+            return False
+        with suppress(NotFound):
+            self.connection.send("DELETE", path, action=action, propagation_policy=how)
+        if wait_seconds is not None:
+            gone = conditions.deleted(uid(found))
+            self.wait(reference, gone, timeout_seconds=wait_seconds)
+        return True
+
+    def wait(
+        self, reference: Reference, condition: Condition, *, timeout_seconds: float
+    ) -> Object | None:
+        """The object once the condition holds; None where it holds of an object that is gone.
+
+        Raises TransientError after `timeout_seconds`, with one sentence of why.
+        """
+        wait = Wait(self.connection, reference, deadline=time.monotonic() + timeout_seconds)
+        if wait.until(condition):
+            return wait.last
+        action = f"see {reference} {condition.text} within {timeout_seconds:g} s"
+        if wait.trouble:
+            why = wait.trouble
+            raise TransientError(SYSTEM, action, why.reason, hint=why.hint) from why
+        raise TransientError(SYSTEM, action, self.why(reference))
+
+    def why(self, reference: Reference) -> str:
+        """One sentence of why an object is not ready, from all that the cluster tells of it."""
+        return explain(investigation.evidence(self, reference))
+
+    def events(self, reference: Reference) -> list[Object]:
+        """The events of an object, of this one and none of the same name before; newest last."""
+        found = self.get(reference)
+        return investigation.events_of(self, [found] if found else [], reference)
+
+    def log_tail(
+        self, pod: Reference, *, container: str | None = None, lines: int = 20,
+        previous: bool = False,
+    ) -> str:  # fmt: skip
+        """The last lines of a container, of its last attempt with `previous`; at most 64 KiB."""
+        action = f"read the log of {pod}"
+        asked: list[tuple[str, Any]] = [("tailLines", lines), ("limitBytes", 65536)]
+        asked += [("container", container)] if container else []
+        asked += [("previous", "true")] if previous else []
+        path = f"{self._path(pod, action)}/log"
+        return self.connection.text("GET", path, action=action, query_params=asked)
+
+    def _change(
+        self, reference: Reference, action: str, *, subresource: str | None = None, **options: Any
+    ) -> Object:
+        path = self._path(reference, action) + (f"/{subresource}" if subresource else "")
+        return self.connection.send(
+            "PATCH", path, action=action, secret=_is_secret(reference),
+            field_manager=FIELD_MANAGER, **options,
+        )  # fmt: skip
+
+    def _path(self, reference: Reference, action: str) -> str:
+        resource = self.connection.resource(reference.of_kind, action)
+        namespace = reference.namespace or "default"
+        return str(resource.path(name=reference.name, namespace=namespace))
+
+
+def _is_secret(reference: Reference) -> bool:
+    return reference.kind == "Secret"

@@ -1,0 +1,206 @@
+"""Why an object is not what it should be: objects, events and logs in, one sentence out. Pure.
+
+The cause that lies deepest counts: a container before its pod, a pod before what made it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from resources.kubernetes.conditions import condition_of
+from resources.kubernetes.reference import Object
+
+_LONGEST = 300
+_IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
+#: Waiting that is no trouble by itself.
+_UNDER_WAY = ("ContainerCreating", "PodInitializing", "")
+_NOT_YET = ("Progressing", "PodReadyToStartContainers")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found of an object: itself, what it made, their events, and log tails.
+
+    `logs` has the last lines of a container under `(pod, container)`.
+    """
+
+    found: Object | None
+    made: Sequence[Object] = ()
+    pods: Sequence[Object] = ()
+    events: Sequence[Object] = ()
+    logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def explain(evidence: Evidence) -> str:
+    """One sentence without a full stop; what the cluster itself says is in it."""
+    if evidence.found is None:
+        return "there is no such object"
+    held = _why_it_stays(evidence.found)
+    if held:
+        return held
+    pods = sorted(evidence.pods, key=_age, reverse=True)
+    for causes in (_of_containers(pods, evidence), _of_scheduling(pods), _of_pods(pods)):
+        for cause in causes:
+            return cause
+    for cause in _of_objects([*evidence.made, evidence.found]):
+        return cause
+    for cause in _of_events(evidence.events):
+        return cause
+    for cause in _of_waiting(evidence.found, pods):
+        return cause
+    return "nothing in the cluster says why"
+
+
+def troubled(pods: Iterable[Object]) -> Iterator[tuple[str, str, bool]]:
+    """The containers whose logs tell more: pod, container, and whether of its last attempt."""
+    for pod in pods:
+        for each, _ in _containers(pod):
+            state = each.get("state") or {}
+            waits = "waiting" in state and each.get("lastState")
+            if waits or _exit_code(state) or ("running" in state and not each.get("ready")):
+                yield pod["metadata"]["name"], each["name"], bool(waits)
+
+
+def _why_it_stays(found: Object) -> str | None:
+    about = found["metadata"]
+    if "deletionTimestamp" not in about:
+        return None
+    holders = ", ".join(about.get("finalizers") or ())
+    return f"it is being deleted, held by {holders}" if holders else "it is being deleted"
+
+
+def _of_containers(pods: Iterable[Object], evidence: Evidence) -> Iterator[str]:
+    for pod in pods:
+        for each, role in _containers(pod):
+            who = f"{role} {each['name']} of pod {pod['metadata']['name']}"
+            words = evidence.logs.get((pod["metadata"]["name"], each["name"]), "")
+            cause = _of_container(each, who, _shortened(words))
+            if cause:
+                yield cause
+
+
+def _of_container(status: Object, who: str, words: str) -> str | None:
+    state, last = status.get("state") or {}, status.get("lastState") or {}
+    waiting = state.get("waiting") or {}
+    why = str(waiting.get("reason", ""))
+    said = _shortened(str(waiting.get("message", "")))
+    if why in _IMAGE:
+        reason = f"{who} cannot have its image {status.get('image')}: {said or why}"
+    elif "OOMKilled" in (_end(state).get("reason"), _end(last).get("reason")):
+        reason = f"{who} was killed for using more memory than its limit (OOMKilled)"
+    elif why == "CrashLoopBackOff" or _exit_code(state):
+        ended = _end(state) or _end(last)
+        reason = f"{who} ended with exit status {ended.get('exitCode', '?')}" + _times(status)
+        reason += _quoted(words or str(ended.get("message", "")))
+    elif why not in _UNDER_WAY:
+        reason = f"{who} cannot start ({why}): {said}"
+    else:
+        return None
+    return reason
+
+
+def _of_scheduling(pods: Iterable[Object]) -> Iterator[str]:
+    for pod in pods:
+        placed = condition_of(pod, "PodScheduled")
+        if placed.get("status") == "False":
+            name, said = pod["metadata"]["name"], _shortened(str(placed.get("message", "")))
+            reason = f"no node takes pod {name}: {said or placed.get('reason')}"
+            yield reason
+
+
+def _of_pods(pods: Iterable[Object]) -> Iterator[str]:
+    for pod in pods:
+        status = pod.get("status") or {}
+        if status.get("phase") == "Failed":
+            said = _shortened(str(status.get("message") or ""))
+            name = pod["metadata"]["name"]
+            reason = f"pod {name} failed ({status.get('reason', 'Failed')}): {said}"
+            yield reason
+
+
+def _of_objects(found: Iterable[Object]) -> Iterator[str]:
+    """What an object says of itself: what failed first, then what is not true yet."""
+    listed = [(each, condition) for each in found for condition in _conditions(each)]
+    for each, condition in listed:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            yield _said(each, condition)
+    for each, condition in listed:
+        if condition.get("status") == "False" and condition.get("message"):
+            yield _said(each, condition)
+
+
+def _said(found: Object, condition: Object) -> str:
+    who = f"{found['kind']} {found['metadata']['name']}"
+    state = f"{condition.get('type')}={condition.get('status')}"
+    return f"{who} says {state}: {_shortened(str(condition.get('message', '')))}"
+
+
+def _of_events(events: Sequence[Object]) -> Iterator[str]:
+    warnings = [each for each in events if each.get("type") == "Warning"]
+    for each in sorted(warnings, key=when, reverse=True):
+        regards = each.get("involvedObject") or {}
+        who = f"{regards.get('kind', 'it')} {regards.get('name', '')}".strip()
+        said = _shortened(str(each.get("message", "")))
+        reason = f"{who}: {each.get('reason', 'warning')}: {said}"
+        yield reason
+
+
+def _of_waiting(found: Object, pods: Iterable[Object]) -> Iterator[str]:
+    for pod in pods:
+        for each, role in _containers(pod):
+            if not each.get("ready"):
+                name = pod["metadata"]["name"]
+                reason = f"{role} {each['name']} of pod {name} is not ready yet"
+                yield reason
+    for condition in _conditions(found):
+        if condition.get("status") == "Unknown" and condition.get("message"):
+            yield _said(found, condition)
+
+
+def _containers(pod: Object) -> Iterator[tuple[Object, str]]:
+    status = pod.get("status") or {}
+    for each in status.get("initContainerStatuses") or ():
+        if _exit_code(each.get("state") or {}) != 0 or "terminated" not in each.get("state", {}):
+            yield each, "init container"
+    for each in status.get("containerStatuses") or ():
+        if not ("terminated" in (each.get("state") or {}) and _exit_code(each["state"]) == 0):
+            yield each, "container"
+
+
+def _conditions(found: Object) -> list[Object]:
+    listed = (found.get("status") or {}).get("conditions") or []
+    return [each for each in listed if each.get("type") not in _NOT_YET]
+
+
+def _end(state: Object) -> Object:
+    return dict(state.get("terminated") or {})
+
+
+def _exit_code(state: Object) -> int:
+    return int(_end(state).get("exitCode", 0))
+
+
+def _times(status: Object) -> str:
+    count = int(status.get("restartCount", 0))
+    return f" after {count} restart{'s' if count > 1 else ''}" if count else ""
+
+
+def _quoted(words: str) -> str:
+    return f"; its last words: {words}" if words else ""
+
+
+def _age(pod: Object) -> str:
+    return str(pod["metadata"].get("creationTimestamp", ""))
+
+
+def when(event: Object) -> str:
+    """The time of an event's last occurrence, which two APIs write in different places."""
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    made = event.get("metadata", {}).get("creationTimestamp")
+    return str(next((each for each in (*times, made) if each), ""))
+
+
+def _shortened(text: str) -> str:
+    """The end of a text counts: the cause stands there in logs and in wrapped errors."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"… {line[-_LONGEST:]}"

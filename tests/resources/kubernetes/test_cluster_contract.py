@@ -1,0 +1,37 @@
+"""The API server double and a real cluster, held to the same contract."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resources.kubernetes import Kubernetes, Reference
+from tests.doubles.kubernetes import ApiServer
+from tests.resources.kubernetes.cluster_contract import ApplyContract, ObjectContract
+from tests.resources.kubernetes.sets_contract import SetsContract
+
+
+class Contract(ApplyContract, ObjectContract, SetsContract):
+    """A namespace for each test; a subclass gives `cluster`."""
+
+    @pytest.fixture
+    def namespace(self, cluster: Kubernetes) -> Iterator[str]:
+        name = f"test-{uuid.uuid4().hex[:8]}"
+        about = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        cluster.apply(about)
+        yield name
+        cluster.delete(Reference.of(about))
+
+
+class TestDouble(Contract):
+    @pytest.fixture
+    def cluster(self, api_server: ApiServer, tmp_path: Path) -> Kubernetes:
+        return Kubernetes(api_server.kubeconfig(tmp_path))
+
+
+@pytest.mark.testbed
+class TestTestbed(Contract):
+    @pytest.fixture
+    def cluster(self, kubernetes: Kubernetes) -> Kubernetes:
+        return kubernetes
