@@ -18,7 +18,7 @@ import yaml
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cloud_assets import stages
-from cloud_assets.cli import platform
+from cloud_assets.cli.commands import platform
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import read_settings
 from resources.dagster.graphql import DagsterGraphQL

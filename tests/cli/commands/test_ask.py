@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_assets.cli.endpoints import ask
+from cloud_assets.cli.commands.endpoints import ask
 
 pytestmark = pytest.mark.real
 
