@@ -23,6 +23,15 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Key = Annotated[str, typer.Argument(help="A checkpoint key, `model.run.step`.")]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        "-w",
+        help="Go on until Ctrl-C: redraw the table, or in a pipe print a line a change; "
+        "with `--json` one document a line and change.",
+    ),
+]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept with the release.")]
 
 
@@ -82,11 +91,11 @@ def demo(
 
 
 @app.command()
-def checkpoints(as_json: Json = False) -> None:
+def checkpoints(as_json: Json = False, watch: Watch = False) -> None:
     """Say of every checkpoint how far it came, and why not further."""
     from cloud_assets.cli.commands.checkpoints import checkpoints
 
-    checkpoints(as_json=as_json)
+    checkpoints(as_json=as_json, watch=watch)
 
 
 @app.command()
