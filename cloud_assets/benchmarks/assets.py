@@ -17,7 +17,6 @@ from cloud_assets.documents import Manifest, Verdict
 from cloud_assets.identity import CheckpointKey, StorePaths, trend_page_path
 from cloud_assets.lineage import outcomes, place, published, record_figures, servable
 from cloud_assets.reports.publication import (
-    plotted,
     published_manifests,
     stored_rows,
     write_checkpoint_page,
@@ -63,17 +62,16 @@ def benchmark_report(
             result = load_test(served.slot, settings)
             require_same_engine(served.slot, serving.slots())
         report = keep_report(result, manifest, settings, store)
-        rows = plotted(result.rows)
         record_figures(registry, manifest, benchmark_metrics(report), settings.benchmark.name)
         if not _goes_on(context):
             stages = stage_seconds(context)
-            page = write_checkpoint_page(store, manifest, settings, stages=stages, rows=rows)
+            page = write_checkpoint_page(store, manifest, settings, stages=stages, rows=result.rows)
             _attach(registry, manifest, page)
         address = store.url(StorePaths(manifest.key).report(manifest.fingerprint, "report.html"))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{manifest.digest[:16]}:{report.measured_at.isoformat()}"),
         metadata={
-            **benchmark_metadata(report, rows, address),
+            **benchmark_metadata(report, result.rows, address),
             "load_seconds": round(result.client.wall_seconds, 3),
         },
         check_results=[

@@ -1,17 +1,19 @@
 """What Dagster's UI shows of a measurement: figures to sort by, links, and a plot."""
 
 import base64
+from collections.abc import Sequence
 
 import dagster as dg
 
 from cloud_assets.documents import BenchmarkReport
 from cloud_assets.lineage import place
-from cloud_assets.reports.figures import RequestRow, latency_cdf
+from cloud_assets.reports.figures import latency_cdf
+from resources.load.rows import RequestRow
 
 Metadata = dict[str, dg.MetadataValue | str | int | float | bool | list[str]]
 
 
-def benchmark_metadata(report: BenchmarkReport, rows: list[RequestRow], page: str) -> Metadata:
+def benchmark_metadata(report: BenchmarkReport, rows: Sequence[RequestRow], page: str) -> Metadata:
     return {
         **{name: round(value, 6) for name, value in benchmark_metrics(report).items()},
         "verdict": report.verdict.value,

@@ -27,6 +27,7 @@ from cloud_assets.reports.svg import (
 )
 from cloud_assets.reports.units import duration, share, significant
 from cloud_assets.wilson import wilson
+from resources.load.rows import RequestRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,21 +35,6 @@ if TYPE_CHECKING:
 STEADY = "steady"
 WARMUP = "warmup"
 COOLDOWN = "cooldown"
-
-
-@dataclass(frozen=True)
-class RequestRow:
-    """One request of a load test, times in seconds.
-
-    `intended` is when it was to be sent, since the test began; `latency` and `ttft` run from then.
-    `phase` is warmup, steady or cooldown. A failed request (`ok` false) has a latency if it ended.
-    """
-
-    intended: float
-    latency: float | None
-    ttft: float | None
-    ok: bool
-    phase: str
 
 
 @dataclass(frozen=True)
@@ -94,9 +80,7 @@ def ttft_cdf(rows: Sequence[RequestRow], targets: Sequence[TargetResult] = ()) -
 def throughput_over_time(rows: Sequence[RequestRow]) -> str:
     """Answers a second and requests in flight over the test, warm-up and cool-down shaded."""
     spans = [
-        (row.intended, row.intended + (row.latency or 0.0), row.ok)
-        for row in rows
-        if finite(row.intended) and (row.latency is None or finite(row.latency))
+        (row.intended, row.end, row.ok) for row in rows if finite(row.intended) and finite(row.end)
     ]
     if not spans:
         return placeholder("No request was sent.")

@@ -17,7 +17,6 @@ from cloud_assets.documents import (
     TargetResult,
 )
 from cloud_assets.reports import figures, trend
-from cloud_assets.reports.figures import RequestRow
 from cloud_assets.reports.rendering import marked, rendered
 from cloud_assets.reports.trend import TrendPoint
 from cloud_assets.reports.units import (
@@ -30,6 +29,7 @@ from cloud_assets.reports.units import (
     size,
 )
 from cloud_assets.settings import Profile
+from resources.load.rows import RequestRow
 
 LISTED_ITEMS = 100
 LISTED_FILES = 200
