@@ -17,6 +17,7 @@ from cloud_assets.reports.svg import (
     MAIN,
     MUTED,
     OTHER,
+    PAGE,
     SHADE,
     drawing,
     finite,
@@ -116,17 +117,23 @@ def quality_bars(report: QualityReport, minimum_accuracy: float | None = None) -
     with drawing(70 + 44 * len(bars)) as figure:
         axes = figure.add_subplot()
         for place, (_, interval, color) in enumerate(bars):
-            axes.barh(place, 100 * interval.value, height=0.5, color=color)
-            axes.plot([100 * interval.low, 100 * interval.high], [place, place], color=INK, lw=1.4)
-            for end in (interval.low, interval.high):
-                axes.plot([100 * end] * 2, [place - 0.11, place + 0.11], color=INK, lw=1.4)
+            # Pale enough that the interval is seen on the bar, on a dark page too.
+            axes.barh(place, 100 * interval.value, height=0.5, color=color, alpha=0.55)
+            low, high = 100 * interval.low, 100 * interval.high
+            for x, y in (
+                ((low, high), (place, place)),
+                ((low, low), (place - 0.11, place + 0.11)),
+                ((high, high), (place - 0.11, place + 0.11)),
+            ):
+                axes.plot(x, y, color=INK, lw=1.4, clip_on=False)
         axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
         axes.set_ylim(len(bars) - 0.5, -0.6)
         axes.set_xlim(0, 100)
         axes.set_xlabel("right answers (%), with 95 % interval")
         axes.grid(visible=False, axis="y")
         if minimum_accuracy:
-            axes.axvline(100 * minimum_accuracy, color=BOUND, lw=1.4, ls=(0, (4, 3)))
+            least = 100 * minimum_accuracy
+            axes.axvline(least, color=BOUND, lw=1.4, ls=(0, (4, 3)), clip_on=False)
         shares = ", ".join(f"{name} {share(interval.value)}" for name, interval, _ in bars)
         return render(figure, f"Accuracy: {shares}")
 
@@ -250,7 +257,9 @@ def _draw_bounds(
             axes.plot([at], [bound.percentile], "D", color=BOUND, ms=6)
         axes.annotate(f"target {label}", (at, height), xycoords=("data", "axes fraction"),
                       xytext=(-6 if late else 6, 0), textcoords="offset points",
-                      ha="right" if late else "left", color=BOUND, fontsize=10.5)  # fmt: skip
+                      ha="right" if late else "left", color=BOUND, fontsize=10.5,
+                      # Another bound's line may run behind it.
+                      bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 1.5})  # fmt: skip
 
 
 def _shade_phases(axes: "Axes", rows: Sequence[RequestRow], end: float) -> None:

@@ -137,6 +137,40 @@ def test_a_trend_bears_checkpoints_without_figures(
     parsed(figure([bare, *points(2)], None))
 
 
+@pytest.mark.parametrize("figure", TREND)
+def test_a_marker_at_the_edge_of_a_trend_is_whole(
+    figure: Callable[[Sequence[TrendPoint], str | None], str],
+) -> None:
+    edges = [
+        TrendPoint(f"m.run.{n}", n, wilson(n % 2 * 50, 50), 0.0, 0.0, 0.0, outcome)
+        for n, outcome in enumerate((*Outcome, None, Outcome.PROMOTED))
+    ]
+    svg = figure(edges, "m.run.4")
+    assert len(list(parsed(svg).iter(f"{SVG}use"))) >= len(edges)
+    assert not clipped(svg, "use")
+
+
+def clipped(svg: str, tag: str) -> list[ElementTree.Element]:
+    """The elements that the figure cuts off at the edge of its plot."""
+    groups = [group for group in parsed(svg).iter() if "clip-path" in group.attrib]
+    return [found for group in groups for found in group.iter(f"{SVG}{tag}")]
+
+
+def test_a_trend_has_room_below_nothing_and_above_all() -> None:
+    points = [TrendPoint(f"m.run.{n}", n, wilson(50 * n, 50), 1, 1, 1, None) for n in (0, 1)]
+    svg = trend.accuracy_trend(points)
+    places = sorted(float(use.get("y", "nan")) for use in parsed(svg).iter(f"{SVG}use"))
+    axis = [float(path.get("d", "").split()[2]) for path in bottom_lines(svg)]
+    assert places[0] < places[-1] < max(axis) - 4
+
+
+def bottom_lines(svg: str) -> list[ElementTree.Element]:
+    """The straight horizontal lines of a figure: grid and axis."""
+    lines = list(parsed(svg).iter(f"{SVG}path"))
+    parts = [(path, path.get("d", "").split()) for path in lines]
+    return [path for path, words in parts if len(words) == 6 and words[2] == words[5]]
+
+
 def test_figures_are_the_same_bytes_each_time() -> None:
     assert figures.latency_cdf(rows(50), TARGETS) == figures.latency_cdf(rows(50), TARGETS)
 
