@@ -39,7 +39,7 @@ COOLDOWN = "cooldown"
 
 
 @dataclass(frozen=True)
-class _Bound:
+class Bound:
     """An upper bound on a percentile (0 to 100) of a latency, in seconds."""
 
     percentile: float
@@ -48,7 +48,7 @@ class _Bound:
 
 def latency_histogram(rows: Sequence[RequestRow], targets: Sequence[TargetResult] = ()) -> str:
     """How many of the steady window's answers took how long, with the bounds on the latency."""
-    values, _ = _steady(rows, "latency")
+    values, _ = steady_times(rows, "latency")
     if not values:
         return placeholder("No request of the steady window was answered.")
     from matplotlib.ticker import MaxNLocator
@@ -60,7 +60,7 @@ def latency_histogram(rows: Sequence[RequestRow], targets: Sequence[TargetResult
         right = max(scaled) * 1.05 or 1.0
         axes.hist(scaled, bins=min(50, max(8, len(scaled) // 4)), range=(0, right), color=MAIN)
         axes.set_xlim(0, right)
-        _draw_bounds(axes, _bounds(targets, "latency"), factor)
+        _draw_bounds(axes, bounds_on(targets, "latency"), factor)
         axes.set_xlabel(f"latency ({unit})")
         axes.set_ylabel("requests")
         axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -197,7 +197,7 @@ def _curve(log_history: Sequence[Mapping[str, object]], name: str) -> list[tuple
     return [points[place] for place in thinned(points)]
 
 
-def _steady(rows: Sequence[RequestRow], measure: str) -> tuple[list[float], int]:
+def steady_times(rows: Sequence[RequestRow], measure: str) -> tuple[list[float], int]:
     """The answered requests' times in order, and how many were sent in the steady window."""
     steady = [row for row in rows if row.phase == STEADY]
     times = [getattr(row, measure) for row in steady if row.ok]
@@ -207,7 +207,7 @@ def _steady(rows: Sequence[RequestRow], measure: str) -> tuple[list[float], int]
 def _cdf(
     rows: Sequence[RequestRow], targets: Sequence[TargetResult], measure: str, name: str
 ) -> str:
-    values, sent = _steady(rows, measure)
+    values, sent = steady_times(rows, measure)
     if not values:
         return placeholder(f"No {name} was measured in the steady window.")
     unit, factor = _time_unit(values)
@@ -221,24 +221,24 @@ def _cdf(
         axes.set_xlim(0, right)
         axes.set_ylim(0, 104)
         axes.set_yticks([0, 25, 50, 75, 100])
-        _draw_bounds(axes, _bounds(targets, measure), factor, on_curve=True)
+        _draw_bounds(axes, bounds_on(targets, measure), factor, on_curve=True)
         axes.set_xlabel(f"{name} ({unit})")
         axes.set_ylabel("requests within (%)")
         return render(figure, f"Cumulative distribution of the {name} of {sent} requests")
 
 
-def _bounds(targets: Sequence[TargetResult], measure: str) -> list[_Bound]:
+def bounds_on(targets: Sequence[TargetResult], measure: str) -> list[Bound]:
     """The upper bounds on `measure`, from metrics that read like `latency_p95`."""
     found = []
     for target in targets:
         name, _, percentile = target.metric.rpartition("_p")
         if name == measure and percentile.isdecimal() and target.comparison == "<=":
-            found.append(_Bound(float(percentile), target.bound))
+            found.append(Bound(float(percentile), target.bound))
     return found
 
 
 def _draw_bounds(
-    axes: "Axes", bounds: Sequence[_Bound], factor: float, *, on_curve: bool = False
+    axes: "Axes", bounds: Sequence[Bound], factor: float, *, on_curve: bool = False
 ) -> None:
     """Each bound as a dashed line; where it lies far off to the right, an arrow points there."""
     right = axes.get_xlim()[1]
