@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from cloud_assets.cli import output
 from cloud_assets.cli.commands.checkpoints import follow
 from cloud_assets.cli.progress import Progress
 from resources.errors import TransientError
+from tests.doubles.loopback import Exchange, LoopbackServer
 
 REPOSITORY = Path(__file__).parents[3]
 WAITING = Progress("qa.run.100", "checkpoint", "waiting", "no weights", "wait", since=1e9)
@@ -129,36 +128,26 @@ def test_on_a_terminal_the_table_is_drawn_in_place(monkeypatch: pytest.MonkeyPat
     assert "\x1b[1A" in screen.getvalue()
 
 
-class Dagster(BaseHTTPRequestHandler):
+class Dagster(Exchange):
     """A webserver of a platform in which nothing ever ran."""
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.body()
         nothing = {"__typename": "None", "results": []}
-        answer = json.dumps({"data": {"runsOrError": nothing, "assetOrError": nothing}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        data = {"runsOrError": nothing, "assetOrError": nothing}
+        self.answer(json.dumps({"data": data}).encode())
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Path]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Dagster) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.02,))
-        thread.start()
-        (tmp_path / "runs" / "run" / "checkpoint-1").mkdir(parents=True)
-        file = tmp_path / "cluster.yaml"
+    (tmp_path / "runs" / "run" / "checkpoint-1").mkdir(parents=True)
+    file = tmp_path / "cluster.yaml"
+    with LoopbackServer(Dagster) as server:
         file.write_text(
-            f"platform:\n  ports: {{dagster: {http.server_port}, mlflow: 2, gateway: 3}}\n"
+            f"platform:\n  ports: {{dagster: {server.port}, mlflow: 2, gateway: 3}}\n"
             "  roots: [{path: runs, model: qa}]\n"
         )
         yield file
-        http.shutdown()
-        thread.join()
 
 
 @pytest.mark.real
