@@ -120,10 +120,17 @@ class Serving(Section):
         description="further arguments of the model server, as in `[--max-model-len, 8192]`",
     )
     timeout_seconds: Seconds = Field(
-        default_factory=lambda given: 600 if given.get("runtime") == "vllm" else 120,
-        description="how long a model server may take until its first answer; by default 120 for "
-        "`mlx` and 600 for `vllm`, of which cold starts of 31 to 224 s were seen",
+        default=120,
+        description="how long a model server may take until its first answer; 600 by default for "
+        "`vllm`, of which cold starts of 31 to 224 s were seen",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _patience(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("runtime") == "vllm":
+            return {"timeout_seconds": 600, **given}
+        return given
 
     @property
     def memory_share(self) -> float:

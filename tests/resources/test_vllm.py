@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from examples import tiny_llama
 from resources.openai.client import OpenAIClient
@@ -28,9 +29,17 @@ RUNTIMES = tuned(["--max-model-len", "256", "--enforce-eager"], 0.2)
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Path:
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of the example's size, with attention heads that vLLM's CPU kernels know."""
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 32}
+    monkeypatch.setattr(tiny_llama, "CONFIG", {**tiny_llama.CONFIG, **heads})
     tiny_llama.write_checkpoint(tmp_path / "base", seed=1, step=1)
     return tmp_path / "base"
+
+
+def strengthen(weights: Path) -> None:
+    """Make a fresh adapter one that is heard: a real one has been trained."""
+    save_file({name: each * 50 for name, each in load_file(weights).items()}, weights)
 
 
 def greedy(slot: Slot) -> str:
@@ -54,6 +63,7 @@ def test_an_adapter_is_served_over_its_base_and_changes_its_answers(
 ) -> None:
     adapter = tmp_path / "adapter"
     tiny_llama.write_lora_checkpoint(adapter, base="org/base", seed=2, step=1)
+    strengthen(adapter / "adapter_model.safetensors")
     servable = Servable(
         "qa.lora.1", "qa", "b" * 64, f"{adapter.as_uri()}/", "vllm",
         adapter_of="org/base", base_location=f"{base.as_uri()}/",
