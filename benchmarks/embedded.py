@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from cloud_assets.cli import platform
+from cloud_assets.cli.commands import platform
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, load_settings
 from resources.ports import free_ports

@@ -14,7 +14,7 @@ from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
-from resources.process_serving import ProcessServing
+from resources.process_serving import ProcessServing, tuned
 from resources.supervisor import Supervisor
 from sensors import checkpoints, drift, failures
 
@@ -47,12 +47,17 @@ def outside_world(settings: Settings) -> Mapping[str, object]:
     store = ObjectStore(
         settings.store_url, endpoint=settings.store.endpoint, region=settings.store.region
     )
-    supervisor = Supervisor(settings.home)
+    serving = ProcessServing(
+        settings.home,
+        supervisor=Supervisor(settings.home),
+        runtimes=tuned(settings.serving.arguments, settings.serving.memory_share),
+        fetch=fetcher(store),
+    )
     return {
         "settings": settings,
         "store": store,
         "registry": Registry(settings.registry_url),
-        "serving": ProcessServing(settings.home, supervisor=supervisor, fetch=fetcher(store)),
+        "serving": serving,
     }
 
 

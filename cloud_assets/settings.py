@@ -110,9 +110,31 @@ class Serving(Section):
     keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
         default=1, description="how many former champions stay up for a rollback"
     )
-    timeout_seconds: Seconds = Field(
-        default=120, description="how long a model server may take until its first answer"
+    gpu_memory_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="the share of the GPU's memory that one `vllm` server takes; by default so "
+        "much that the champion, the warm ones and a candidate fit beside one another",
     )
+    arguments: tuple[str, ...] = Field(
+        default=(),
+        description="further arguments of the model server, as in `[--max-model-len, 8192]`",
+    )
+    timeout_seconds: Seconds = Field(
+        default=120,
+        description="how long a model server may take until its first answer; 600 by default for "
+        "`vllm`, of which cold starts of 31 to 224 s were seen",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _patience(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("runtime") == "vllm":
+            return {"timeout_seconds": 600, **given}
+        return given
+
+    @property
+    def memory_share(self) -> float:
+        return self.gpu_memory_share or 0.9 / (self.keep_warm + 2)
 
 
 class Evaluation(Section):

@@ -16,8 +16,6 @@ LIMIT_OF_TEST_FILE = 450
 LIMIT_OF_FUNCTION = 40
 LIMIT_OF_FOLDER = 10
 LIMIT_OF_DOCSTRING = 5
-#: A file a noun of the command, and what they share.
-WIDE_FOLDERS = {"cloud_assets/cli": 13}
 #: The tree of errors is drawn where it grows, and a trainer's options are told where it starts.
 DRAWN = {"resources/errors.py", "examples/train.py"}
 BANNED = re.compile(
@@ -69,7 +67,7 @@ def test_a_module_says_in_few_lines_what_it_is_for(name: str) -> None:
 @pytest.mark.parametrize("folder", sorted({str(Path(name).parent) for name in PRODUCT_FILES}))
 def test_a_folder_is_seen_at_a_glance(folder: str) -> None:
     files = [path.name for path in (REPOSITORY / folder).glob("*.py") if path.stem != "__init__"]
-    assert len(files) <= WIDE_FOLDERS.get(folder, LIMIT_OF_FOLDER), sorted(files)
+    assert len(files) <= LIMIT_OF_FOLDER, sorted(files)
 
 
 @pytest.mark.parametrize("name", PRODUCT_FILES)

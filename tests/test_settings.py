@@ -5,11 +5,20 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cloud_assets.settings import Settings
+from cloud_assets.settings import Serving, Settings
 
 
 def settings(**platform: object) -> Settings:
     return Settings.model_validate(platform)
+
+
+@pytest.mark.parametrize(("keep_warm", "share"), [(0, 0.45), (1, 0.3), (7, 0.1)])
+def test_champion_warm_ones_and_a_candidate_share_the_gpu(keep_warm: int, share: float) -> None:
+    assert Serving(keep_warm=keep_warm).memory_share == pytest.approx(share)
+
+
+def test_a_gpu_engine_may_take_longer_to_start() -> None:
+    assert [Serving(runtime=name).timeout_seconds for name in ("mlx", "vllm")] == [120, 600]
 
 
 def test_without_a_word_everything_is_embedded(tmp_path: Path) -> None:

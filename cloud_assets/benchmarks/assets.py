@@ -17,7 +17,6 @@ from cloud_assets.documents import Manifest, Verdict
 from cloud_assets.identity import CheckpointKey, StorePaths, trend_page_path
 from cloud_assets.lineage import outcomes, place, published, record_figures, servable
 from cloud_assets.reports.publication import (
-    plotted,
     published_manifests,
     stored_rows,
     write_checkpoint_page,
@@ -27,6 +26,8 @@ from cloud_assets.settings import Settings
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend, borrowed
+
+PAGE = "report.html"
 
 # Like the quality gate it does not block the run: `release` must be reached in any case.
 TARGETS_MET = keys.checkpoint_check(
@@ -59,17 +60,18 @@ def benchmark_report(
             result = load_test(served.slot, settings)
             require_same_engine(served.slot, serving.slots())
         report = keep_report(result, manifest, settings, store)
-        rows = plotted(result.rows)
         record_figures(registry, manifest, benchmark_metrics(report), settings.benchmark.name)
         if not _goes_on(context):
             stages = stage_seconds(context)
-            page = write_checkpoint_page(store, manifest, settings, stages=stages, rows=rows)
+            page = write_checkpoint_page(store, manifest, settings, stages=stages, rows=result.rows)
             _attach(registry, manifest, page)
-        address = store.url(StorePaths(manifest.key).report(manifest.fingerprint, "report.html"))
+        file = store.url(StorePaths(manifest.key).report(manifest.fingerprint, PAGE))
+        address = _page_address(registry, manifest) or file
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{manifest.digest[:16]}:{report.measured_at.isoformat()}"),
         metadata={
-            **benchmark_metadata(report, rows, address),
+            **benchmark_metadata(report, result.rows, address),
+            "report_file": place(file),
             "load_seconds": round(result.client.wall_seconds, 3),
         },
         check_results=[
@@ -143,4 +145,10 @@ def stage_seconds(context: dg.AssetExecutionContext) -> dict[str, float]:
 def _attach(registry: Registry, manifest: Manifest, page: str) -> str:
     """Keep the page with the checkpoint's version; returns where a browser finds it."""
     version = registry.version(manifest.model, manifest.key, manifest.digest)
-    return registry.attach(version, "report.html", page) if version else ""
+    return registry.attach(version, PAGE, page) if version else ""
+
+
+def _page_address(registry: Registry, manifest: Manifest) -> str:
+    """Where a browser finds the page by the end of this run; empty for what is not registered."""
+    version = registry.version(manifest.model, manifest.key, manifest.digest)
+    return f"{registry.page(version)}/artifacts/{PAGE}" if version else ""

@@ -65,7 +65,7 @@ class Window:
 
     @property
     def failures(self) -> int:
-        return sum(row.error is not None for row in self.steady)
+        return sum(not row.ok for row in self.steady)
 
     @property
     def offered_rate(self) -> float:
@@ -73,7 +73,7 @@ class Window:
 
     @property
     def latencies(self) -> list[float]:
-        return [row.latency if row.error is None else math.inf for row in self.steady]
+        return [row.latency if row.ok else math.inf for row in self.steady]
 
     @property
     def ttfts(self) -> list[float]:
@@ -86,7 +86,7 @@ class Window:
 
     @property
     def completed(self) -> int:
-        return sum(row.error is None and self.holds(row.end) for row in self.every)
+        return sum(row.ok and self.holds(row.end) for row in self.every)
 
     @property
     def tokens(self) -> list[float]:
@@ -259,7 +259,7 @@ def _at_the_end(target: Target, offered_rate: float) -> bool:
 def _good(window: Window, profile: Profile) -> int:
     goal = profile.objective
     return sum(
-        row.error is None
+        row.ok
         and (goal.latency is None or row.latency <= goal.latency)
         and (goal.ttft is None or not window.streamed or _ttft(row) <= goal.ttft)
         for row in window.steady
@@ -267,7 +267,7 @@ def _good(window: Window, profile: Profile) -> int:
 
 
 def _ttft(row: RequestRow) -> float:
-    return math.inf if row.error is not None or row.ttft is None else row.ttft
+    return math.inf if not row.ok or row.ttft is None else row.ttft
 
 
 def _lag_p99(rows: Sequence[RequestRow]) -> float:

@@ -1,26 +1,41 @@
-"""What Dagster's UI shows of a measurement: figures to sort by, links, and a plot."""
+"""What Dagster's UI shows of a measurement without a click: figures, targets, a picture, a link.
 
-import base64
+It draws tables and short Markdown in place; numbers are plotted over the partitions.
+"""
+
+from collections.abc import Sequence
 
 import dagster as dg
 
 from cloud_assets.documents import BenchmarkReport
 from cloud_assets.lineage import place
-from cloud_assets.reports.figures import RequestRow, latency_cdf
+from cloud_assets.reports.page import target_row
+from cloud_assets.reports.thumbnail import latency_picture
+from resources.load.rows import RequestRow
 
 Metadata = dict[str, dg.MetadataValue | str | int | float | bool | list[str]]
+TARGET_COLUMNS = ("name", "bound", "measured", "interval", "verdict")
 
 
-def benchmark_metadata(report: BenchmarkReport, rows: list[RequestRow], page: str) -> Metadata:
+def benchmark_metadata(report: BenchmarkReport, rows: Sequence[RequestRow], page: str) -> Metadata:
+    """`page` is the address of the report: a link where a browser can follow it."""
+    picture = latency_picture(rows, report.targets)
     return {
-        **{name: round(value, 6) for name, value in benchmark_metrics(report).items()},
         "verdict": report.verdict.value,
+        **{name: round(value, 6) for name, value in benchmark_metrics(report).items()},
         "requests": report.requests,
         "failures": report.failures,
-        "profile": report.profile,
+        "targets": _targets(report),
+        **({"latency": dg.MetadataValue.md(picture)} if picture else {}),
         "report": place(page),
-        "latency": dg.MetadataValue.md(_picture(latency_cdf(rows, report.targets))),
+        "profile": report.profile,
     }
+
+
+def _targets(report: BenchmarkReport) -> dg.MetadataValue:
+    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in TARGET_COLUMNS])
+    rows = [target_row(target) for target in report.targets]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)
 
 
 def benchmark_metrics(report: BenchmarkReport) -> dict[str, float]:
@@ -47,8 +62,3 @@ def verdict_sentence(report: BenchmarkReport) -> str:
     return f"{report.verdict.value}: {total - len(missed)} of {total} targets met" + (
         f", not {', '.join(missed)}" if missed else ""
     )
-
-
-def _picture(svg: str) -> str:
-    encoded = base64.b64encode(svg.encode()).decode()
-    return f"![latency](data:image/svg+xml;base64,{encoded})"

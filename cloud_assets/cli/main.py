@@ -23,13 +23,22 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Key = Annotated[str, typer.Argument(help="A checkpoint key, `model.run.step`.")]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        "-w",
+        help="Go on until Ctrl-C: redraw the table, or in a pipe print a line a change; "
+        "with `--json` one document a line and change.",
+    ),
+]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept with the release.")]
 
 
 @app.command()
 def up() -> None:
     """Start the platform, or mend what of it does not run."""
-    from cloud_assets.cli.platform import up
+    from cloud_assets.cli.commands.platform import up
 
     up()
 
@@ -37,7 +46,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """End the platform and every process that it started."""
-    from cloud_assets.cli.platform import down
+    from cloud_assets.cli.commands.platform import down
 
     down()
 
@@ -45,7 +54,7 @@ def down() -> None:
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show what runs, and where."""
-    from cloud_assets.cli.platform import status
+    from cloud_assets.cli.commands.platform import status
 
     status(as_json=as_json)
 
@@ -56,7 +65,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines.")] = 50,
 ) -> None:
     """Print the last lines of a program's log."""
-    from cloud_assets.cli.platform import logs
+    from cloud_assets.cli.commands.platform import logs
 
     logs(program, lines)
 
@@ -64,7 +73,7 @@ def logs(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check this machine and the settings, with the fix for what is wrong."""
-    from cloud_assets.cli.doctor import doctor
+    from cloud_assets.cli.commands.doctor import doctor
 
     doctor(as_json=as_json)
 
@@ -76,23 +85,23 @@ def demo(
     ] = False,
 ) -> None:
     """Train a tiny model and watch its checkpoints become an endpoint."""
-    from cloud_assets.cli.demo import demo
+    from cloud_assets.cli.commands.demo import demo
 
     demo(once=once)
 
 
 @app.command()
-def checkpoints(as_json: Json = False) -> None:
+def checkpoints(as_json: Json = False, watch: Watch = False) -> None:
     """Say of every checkpoint how far it came, and why not further."""
-    from cloud_assets.cli.checkpoints import checkpoints
+    from cloud_assets.cli.commands.checkpoints import checkpoints
 
-    checkpoints(as_json=as_json)
+    checkpoints(as_json=as_json, watch=watch)
 
 
 @app.command()
 def endpoint(as_json: Json = False) -> None:
     """List the stable endpoints and what is behind each."""
-    from cloud_assets.cli.endpoints import endpoint
+    from cloud_assets.cli.commands.endpoints import endpoint
 
     endpoint(as_json=as_json)
 
@@ -107,7 +116,7 @@ def ask(
     ] = False,
 ) -> None:
     """Send a prompt to an endpoint and print the answer as it comes."""
-    from cloud_assets.cli.endpoints import ask
+    from cloud_assets.cli.commands.endpoints import ask
 
     ask(model, prompt, max_tokens=max_tokens, plain=plain)
 
@@ -117,7 +126,7 @@ def bench(
     keys: Annotated[list[str], typer.Argument(help="Checkpoint keys.")], as_json: Json = False
 ) -> None:
     """Load-test checkpoints anew, one after the other, and wait for the reports."""
-    from cloud_assets.cli.requests import bench
+    from cloud_assets.cli.commands.requests import bench
 
     bench(keys, as_json=as_json)
 
@@ -125,7 +134,7 @@ def bench(
 @app.command()
 def promote(key: Key, reason: Why = "", as_json: Json = False) -> None:
     """Put a checkpoint behind its model's endpoint, whatever the gates said."""
-    from cloud_assets.cli.requests import promote
+    from cloud_assets.cli.commands.requests import promote
 
     promote(key, reason=reason, as_json=as_json)
 
@@ -137,7 +146,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Put the previous champion of a model back behind its endpoint."""
-    from cloud_assets.cli.requests import rollback
+    from cloud_assets.cli.commands.requests import rollback
 
     rollback(model, reason=reason, as_json=as_json)
 

@@ -2,14 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from resources.errors import AiHowError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -27,9 +28,14 @@ def json_document(document: object) -> None:
     print(json.dumps(document, indent=2, default=str))
 
 
+def json_line(document: object) -> None:
+    """A document on one line, there at once."""
+    print(json.dumps(document, default=str), flush=True)
+
+
 def line(text: str) -> None:
-    """One line of data."""
-    print(text)
+    """One line of data, there at once."""
+    print(text, flush=True)
 
 
 def piece(text: str) -> None:
@@ -56,6 +62,20 @@ def console(*, stderr: bool = False) -> "Console":
     if not found.is_terminal:
         found.width = PIPE_WIDTH
     return found
+
+
+def on_terminal() -> bool:
+    """Whether data goes to somebody's screen."""
+    return console().is_terminal
+
+
+@contextmanager
+def live(*, stderr: bool = False) -> Iterator[Callable[["RenderableType"], None]]:
+    """Draws what it is given in place of what it was given before."""
+    from rich.live import Live
+
+    with Live(console=console(stderr=stderr), auto_refresh=False) as screen:
+        yield lambda drawn: screen.update(drawn, refresh=True)
 
 
 def build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
@@ -88,52 +108,72 @@ def records(
     """
     if as_json:
         json_document(list(found))
-    elif sentences and console().is_terminal:
-        _rows_with_sentences(columns, sentences, found)
+    elif sentences and on_terminal():
+        _print_listing(listing(columns, found, sentences))
     else:
         every = (*columns, *sentences)
         table(
             [column.replace("_", " ") for column in every],
-            [[_cell(record.get(column)) for column in every] for record in found],
+            [[cell(record.get(column)) for column in every] for record in found],
         )
 
 
-def _rows_with_sentences(
-    columns: Sequence[str], sentences: Sequence[str], found: Sequence[Mapping[str, Any]]
-) -> None:
+def listing(
+    columns: Sequence[str], found: Sequence[Mapping[str, Any]], sentences: Sequence[str]
+) -> "Group":
+    """A line a record and its sentences below; where the terminal is too narrow, lines wrap."""
+    from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
 
-    screen = console()
-    rows = [[_cell(record.get(column)) for column in columns] for record in found]
+    rows = [[cell(record.get(column)) for column in columns] for record in found]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    screen.print(_aligned([Text(each, "bold") for each in columns], widths), soft_wrap=True)
+    lines: list[RenderableType] = [_aligned([Text(each, "bold") for each in columns], widths)]
     for record, row in zip(found, rows, strict=True):
-        screen.print(_aligned(map(_styled, row), widths), soft_wrap=True)
-        for name in sentences:
-            if record.get(name):
-                screen.print(Padding(Text(f"{name}: {record[name]}"), (0, 0, 0, 2)))
+        lines.append(_aligned(map(_styled, row), widths))
+        told = [(name, cell(record.get(name))) for name in sentences]
+        lines += [Padding(Text(f"{name}: {text}"), (0, 0, 0, 2)) for name, text in told if text]
+    return Group(*lines)
+
+
+def _print_listing(listed: "Group") -> None:
+    """Long lines are left to the terminal to wrap: a key that is copied has no line break then."""
+    from rich.text import Text
+
+    screen = console()
+    for each in listed.renderables:
+        screen.print(each, soft_wrap=isinstance(each, Text))
+
+
+def aligned(values: Sequence[object], widths: Sequence[int]) -> str:
+    """The values on one line, each as wide as `widths` says and the last ones as they are."""
+    cells = [cell(value) for value in values]
+    padded = [text.ljust(width) for text, width in zip(cells, widths, strict=False)]
+    return "  ".join([*padded, *cells[len(widths) :]]).rstrip()
 
 
 def _aligned(cells: Iterable["Text"], widths: Iterable[int]) -> "Text":
     from rich.text import Text
 
-    line = Text()
-    for cell, width in zip(cells, widths, strict=True):
-        line.append_text(cell).append(" " * (width - len(cell) + 2))
+    line = Text(overflow="fold")
+    for text, width in zip(cells, widths, strict=True):
+        line.append_text(text).append(" " * (width - len(text) + 2))
     line.rstrip()
     return line
 
 
-def _styled(cell: str) -> "Text":
+def _styled(word: str) -> "Text":
     from rich.text import Text
 
-    return Text(cell, style=STYLES.get(cell.split(" ")[0], ""))
+    return Text(word, style=STYLES.get(word.split(" ")[0], ""))
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """One line: moments as local time, other things as they are written."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%H:%M:%S")
-    return str(value)
+    # Without what would steer a terminal: a server's last words are hostile.
+    words = " ".join(str(value).split())
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in words)

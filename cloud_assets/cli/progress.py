@@ -3,10 +3,14 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cloud_assets.settings import Settings
 from cloud_assets.stages import BENCH_TAG, PARTITION_TAG, RELEASE, RELEASE_JOB, STAGES
 from resources.dagster.graphql import DagsterGraphQL, Event, Run, Step
+
+if TYPE_CHECKING:
+    from cloud_assets.models.scan import Found
 
 RUNS_READ = 500
 ACTIVE = frozenset({"STARTING", "STARTED", "CANCELING", "NOT_STARTED", "QUEUED"})
@@ -14,7 +18,10 @@ ACTIVE = frozenset({"STARTING", "STARTED", "CANCELING", "NOT_STARTED", "QUEUED"}
 
 @dataclass(frozen=True)
 class Progress:
-    """One checkpoint; `since` is Unix time, `seconds` how long each ended stage took."""
+    """One checkpoint, or a directory that is none; `since` is Unix time.
+
+    `seconds` is how long each ended stage took, `layout` that of files that no run came of.
+    """
 
     checkpoint: str
     stage: str
@@ -24,6 +31,7 @@ class Progress:
     since: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     run_id: str = ""
+    layout: str = ""
 
     @property
     def settled(self) -> bool:
@@ -122,32 +130,40 @@ def _decided(
 
 def _on_disk(settings: Settings, known: Iterable[str]) -> Iterable[Progress]:
     """The directories below the roots that no run came of, each with what it waits for."""
-    from cloud_assets.models.layout import State, inspect
     from cloud_assets.models.scan import list_checkpoints
+    from cloud_assets.models.unwatched import list_unwatched
     from resources.errors import ExternalError
 
     seen = frozenset(known)
     for root in settings.roots:
         try:
             found = sorted(list_checkpoints(root.path, root.model), key=lambda f: f.directory)
+            others = sorted(list_unwatched(root.path), key=lambda other: other.place)
         except ExternalError as error:
             yield Progress(str(root.path), "watch", "failed", error.reason, error.hint or "")
             continue
-        for each in found:
-            if each.key is None:
-                yield Progress(
-                    repr(f"{each.run}/{each.directory.name}")[1:-1][:80],
-                    "watch", "refused", each.refusal or "", each.fix or "",
-                )  # fmt: skip
-            elif str(each.key) not in seen:
-                look = inspect(each.directory)
-                state = "waiting" if look.state is State.COMPLETE else look.state.value
-                changed = max((entry.mtime_ns for entry in look.files), default=None)
-                yield Progress(
-                    str(each.key), STAGES[0], state,
-                    look.reason or "complete; it is taken once nothing changes",
-                    look.fix, changed / 1e9 if changed else None,
-                )  # fmt: skip
+        yield from (_without_run(each) for each in found if str(each.key) not in seen)
+        for other in others:
+            yield Progress(
+                other.place, "watch", other.state, other.reason, other.fix, layout=other.layout
+            )
+
+
+def _without_run(found: "Found") -> Progress:
+    from cloud_assets.models.contents import quoted
+    from cloud_assets.models.layout import State, inspect
+
+    if found.key is None:
+        place = quoted(f"{found.run}/{found.directory.name}")
+        return Progress(place, "watch", "refused", found.refusal or "", found.fix or "")
+    look = inspect(found.directory)
+    changed = max((entry.mtime_ns for entry in look.files), default=None)
+    return Progress(
+        str(found.key), STAGES[0],
+        "waiting" if look.state is State.COMPLETE else look.state.value,
+        look.reason or "complete; it is taken once nothing changes",
+        look.fix, changed / 1e9 if changed else None, layout=look.layout,
+    )  # fmt: skip
 
 
 def wait_for_run(graph: DagsterGraphQL, run_id: str, *, poll_seconds: float = 0.3) -> Run:

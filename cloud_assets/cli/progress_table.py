@@ -13,7 +13,6 @@ from cloud_assets.stages import STAGES
 from resources.errors import TransientError
 
 if TYPE_CHECKING:
-    from rich.live import Live
     from rich.table import Table
 
 POLL_SECONDS = 0.5
@@ -33,7 +32,7 @@ class WatchedTable:
     """The rows as last read, drawn as they change."""
 
     read: Callable[[], tuple[Progress, ...]]
-    live: "Live | None"
+    drawn: Callable[["Table"], None] | None
     rows: tuple[Progress, ...] = ()
     _told: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -53,8 +52,8 @@ class WatchedTable:
             time.sleep(POLL_SECONDS)
 
     def _show(self) -> None:
-        if self.live is not None:
-            self.live.update(draw(self.rows))
+        if self.drawn is not None:
+            self.drawn(draw(self.rows))
             return
         for row in self.rows:
             now = (row.stage, row.state)
@@ -69,10 +68,8 @@ def watched(read: Callable[[], tuple[Progress, ...]]) -> Iterator[WatchedTable]:
     if not sys.stderr.isatty():
         yield WatchedTable(read, None)
         return
-    from rich.live import Live
-
-    with Live(console=output.console(stderr=True), auto_refresh=False) as live:
-        yield WatchedTable(read, live)
+    with output.live(stderr=True) as drawn:
+        yield WatchedTable(read, drawn)
 
 
 def draw(rows: tuple[Progress, ...]) -> "Table":

@@ -8,6 +8,7 @@ is there means waiting, the same problem after it refused.
 import errno
 import re
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -98,7 +99,7 @@ def inspect(directory: Path) -> Inspection:
         return replace(seen, state=State.GONE, reason=reason, fix="nothing, if it was rotated away")
     except PermissionError as error:
         name = quoted(Path(str(error.filename or directory)).name)
-        return replace(seen, reason=f"the directory {name} is unreadable", fix=_READABLE)
+        return replace(seen, reason=f"the directory {name} is unreadable", fix=READABLE)
     except OSError as error:
         reason = f"the directory cannot be read: {error.strerror}"
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
@@ -107,10 +108,11 @@ def inspect(directory: Path) -> Inspection:
         return replace(seen, state=state, reason=reason, fix="look at the filesystem below it")
 
 
-_READABLE = "let the platform's group read it: chmod -R g+rX, or umask 027 in the training job"
+READABLE = "let the platform's group read it: chmod -R g+rX, or umask 027 in the training job"
 _PLAIN = "let it be a plain directory, no link and no file"
 _WHO = "find out who wrote it; a trainer writes plain files of its own"
-_MERGE = {
+#: What makes of each other layout one that can be served.
+MERGES = {
     Layout.FSDP_DCP: "run `accelerate merge-weights`, or train with FULL_STATE_DICT",
     Layout.DEEPSPEED: "run `zero_to_fp32.py . OUT --safe_serialization`, or train with "
     "stage3_gather_16bit_weights_on_model_save",
@@ -119,15 +121,14 @@ _MERGE = {
 }
 
 
-def classify(found: Contents) -> Layout:
+def classify(names: Collection[str], directories: Collection[str]) -> Layout:
     """The layout by names alone; weights that can be served win over what stands beside them."""
-    names, directories = found.entries, found.directories
     for layout, holds in (
         (Layout.HF, SINGLE in names),
         (Layout.HF_SHARDED, INDEX in names or any(map(SHARD.match, names))),
         (Layout.LORA, any(name.startswith("adapter_") for name in names)),
         (Layout.VERL, "actor" in directories or any("model_world_size_" in n for n in names)),
-        (Layout.OUMI_DCP, {"model", "optimizer"} <= directories),
+        (Layout.OUMI_DCP, {"model", "optimizer"} <= set(directories)),
         (Layout.FSDP_DCP, any(_DCP.search(name) for name in (*names, *directories))),
         (Layout.DEEPSPEED, "latest" in names or any(map(_GLOBAL_STEP.match, directories))),
         (Layout.HF, any(map(PICKLE.match, names))),
@@ -143,9 +144,8 @@ _GLOBAL_STEP = re.compile(r"^global_step\d+$")
 
 def _judge(source: Source) -> Inspection:
     found = source.found
-    seen = Inspection(
-        source.directory, classify(found), State.WAITING, fingerprint=found.fingerprint
-    )
+    layout = classify(found.entries, found.directories)
+    seen = Inspection(source.directory, layout, State.WAITING, fingerprint=found.fingerprint)
     try:
         names, problem = _examine(source, seen.layout)
         base = None if problem or seen.layout != Layout.LORA else _base_model(source)
@@ -210,8 +210,8 @@ _TEMPORARY = re.compile(r"^\.tmp\w{6}$")
 
 def _unservable(found: Contents, layout: Layout) -> Problem | None:
     names = found.entries
-    if layout in _MERGE:
-        return Problem(f"needs a merge: {layout}", _MERGE[layout])
+    if layout in MERGES:
+        return Problem(f"needs a merge: {layout}", MERGES[layout])
     if layout == Layout.UNKNOWN:
         return Problem("there are no weights", "save safetensors weights into the checkpoint")
     if not any(name.endswith(".safetensors") for name in names):
@@ -238,7 +238,7 @@ def _unreadable(source: Source) -> Problem | None:
         except PermissionError:
             what = "weights are unreadable: " if weight else "unreadable: "
             owner = f"has mode {stat.S_IMODE(entry.mode):04o} of user {entry.uid}"
-            return Problem(f"{what}{quoted(name)} {owner}", _READABLE, lasting=False)
+            return Problem(f"{what}{quoted(name)} {owner}", READABLE, lasting=False)
     return None
 
 

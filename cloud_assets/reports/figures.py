@@ -17,6 +17,7 @@ from cloud_assets.reports.svg import (
     MAIN,
     MUTED,
     OTHER,
+    PAGE,
     SHADE,
     drawing,
     finite,
@@ -27,6 +28,7 @@ from cloud_assets.reports.svg import (
 )
 from cloud_assets.reports.units import duration, share, significant
 from cloud_assets.wilson import wilson
+from resources.load.rows import RequestRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,22 +39,7 @@ COOLDOWN = "cooldown"
 
 
 @dataclass(frozen=True)
-class RequestRow:
-    """One request of a load test, times in seconds.
-
-    `intended` is when it was to be sent, since the test began; `latency` and `ttft` run from then.
-    `phase` is warmup, steady or cooldown. A failed request (`ok` false) has a latency if it ended.
-    """
-
-    intended: float
-    latency: float | None
-    ttft: float | None
-    ok: bool
-    phase: str
-
-
-@dataclass(frozen=True)
-class _Bound:
+class Bound:
     """An upper bound on a percentile (0 to 100) of a latency, in seconds."""
 
     percentile: float
@@ -61,7 +48,7 @@ class _Bound:
 
 def latency_histogram(rows: Sequence[RequestRow], targets: Sequence[TargetResult] = ()) -> str:
     """How many of the steady window's answers took how long, with the bounds on the latency."""
-    values, _ = _steady(rows, "latency")
+    values, _ = steady_times(rows, "latency")
     if not values:
         return placeholder("No request of the steady window was answered.")
     from matplotlib.ticker import MaxNLocator
@@ -73,7 +60,7 @@ def latency_histogram(rows: Sequence[RequestRow], targets: Sequence[TargetResult
         right = max(scaled) * 1.05 or 1.0
         axes.hist(scaled, bins=min(50, max(8, len(scaled) // 4)), range=(0, right), color=MAIN)
         axes.set_xlim(0, right)
-        _draw_bounds(axes, _bounds(targets, "latency"), factor)
+        _draw_bounds(axes, bounds_on(targets, "latency"), factor)
         axes.set_xlabel(f"latency ({unit})")
         axes.set_ylabel("requests")
         axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -94,9 +81,7 @@ def ttft_cdf(rows: Sequence[RequestRow], targets: Sequence[TargetResult] = ()) -
 def throughput_over_time(rows: Sequence[RequestRow]) -> str:
     """Answers a second and requests in flight over the test, warm-up and cool-down shaded."""
     spans = [
-        (row.intended, row.intended + (row.latency or 0.0), row.ok)
-        for row in rows
-        if finite(row.intended) and (row.latency is None or finite(row.latency))
+        (row.intended, row.end, row.ok) for row in rows if finite(row.intended) and finite(row.end)
     ]
     if not spans:
         return placeholder("No request was sent.")
@@ -132,17 +117,23 @@ def quality_bars(report: QualityReport, minimum_accuracy: float | None = None) -
     with drawing(70 + 44 * len(bars)) as figure:
         axes = figure.add_subplot()
         for place, (_, interval, color) in enumerate(bars):
-            axes.barh(place, 100 * interval.value, height=0.5, color=color)
-            axes.plot([100 * interval.low, 100 * interval.high], [place, place], color=INK, lw=1.4)
-            for end in (interval.low, interval.high):
-                axes.plot([100 * end] * 2, [place - 0.11, place + 0.11], color=INK, lw=1.4)
+            # Pale enough that the interval is seen on the bar, on a dark page too.
+            axes.barh(place, 100 * interval.value, height=0.5, color=color, alpha=0.55)
+            low, high = 100 * interval.low, 100 * interval.high
+            for x, y in (
+                ((low, high), (place, place)),
+                ((low, low), (place - 0.11, place + 0.11)),
+                ((high, high), (place - 0.11, place + 0.11)),
+            ):
+                axes.plot(x, y, color=INK, lw=1.4, clip_on=False)
         axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
         axes.set_ylim(len(bars) - 0.5, -0.6)
         axes.set_xlim(0, 100)
         axes.set_xlabel("right answers (%), with 95 % interval")
         axes.grid(visible=False, axis="y")
         if minimum_accuracy:
-            axes.axvline(100 * minimum_accuracy, color=BOUND, lw=1.4, ls=(0, (4, 3)))
+            least = 100 * minimum_accuracy
+            axes.axvline(least, color=BOUND, lw=1.4, ls=(0, (4, 3)), clip_on=False)
         shares = ", ".join(f"{name} {share(interval.value)}" for name, interval, _ in bars)
         return render(figure, f"Accuracy: {shares}")
 
@@ -206,7 +197,7 @@ def _curve(log_history: Sequence[Mapping[str, object]], name: str) -> list[tuple
     return [points[place] for place in thinned(points)]
 
 
-def _steady(rows: Sequence[RequestRow], measure: str) -> tuple[list[float], int]:
+def steady_times(rows: Sequence[RequestRow], measure: str) -> tuple[list[float], int]:
     """The answered requests' times in order, and how many were sent in the steady window."""
     steady = [row for row in rows if row.phase == STEADY]
     times = [getattr(row, measure) for row in steady if row.ok]
@@ -216,7 +207,7 @@ def _steady(rows: Sequence[RequestRow], measure: str) -> tuple[list[float], int]
 def _cdf(
     rows: Sequence[RequestRow], targets: Sequence[TargetResult], measure: str, name: str
 ) -> str:
-    values, sent = _steady(rows, measure)
+    values, sent = steady_times(rows, measure)
     if not values:
         return placeholder(f"No {name} was measured in the steady window.")
     unit, factor = _time_unit(values)
@@ -230,24 +221,24 @@ def _cdf(
         axes.set_xlim(0, right)
         axes.set_ylim(0, 104)
         axes.set_yticks([0, 25, 50, 75, 100])
-        _draw_bounds(axes, _bounds(targets, measure), factor, on_curve=True)
+        _draw_bounds(axes, bounds_on(targets, measure), factor, on_curve=True)
         axes.set_xlabel(f"{name} ({unit})")
         axes.set_ylabel("requests within (%)")
         return render(figure, f"Cumulative distribution of the {name} of {sent} requests")
 
 
-def _bounds(targets: Sequence[TargetResult], measure: str) -> list[_Bound]:
+def bounds_on(targets: Sequence[TargetResult], measure: str) -> list[Bound]:
     """The upper bounds on `measure`, from metrics that read like `latency_p95`."""
     found = []
     for target in targets:
         name, _, percentile = target.metric.rpartition("_p")
         if name == measure and percentile.isdecimal() and target.comparison == "<=":
-            found.append(_Bound(float(percentile), target.bound))
+            found.append(Bound(float(percentile), target.bound))
     return found
 
 
 def _draw_bounds(
-    axes: "Axes", bounds: Sequence[_Bound], factor: float, *, on_curve: bool = False
+    axes: "Axes", bounds: Sequence[Bound], factor: float, *, on_curve: bool = False
 ) -> None:
     """Each bound as a dashed line; where it lies far off to the right, an arrow points there."""
     right = axes.get_xlim()[1]
@@ -266,7 +257,9 @@ def _draw_bounds(
             axes.plot([at], [bound.percentile], "D", color=BOUND, ms=6)
         axes.annotate(f"target {label}", (at, height), xycoords=("data", "axes fraction"),
                       xytext=(-6 if late else 6, 0), textcoords="offset points",
-                      ha="right" if late else "left", color=BOUND, fontsize=10.5)  # fmt: skip
+                      ha="right" if late else "left", color=BOUND, fontsize=10.5,
+                      # Another bound's line may run behind it.
+                      bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 1.5})  # fmt: skip
 
 
 def _shade_phases(axes: "Axes", rows: Sequence[RequestRow], end: float) -> None:

@@ -17,7 +17,6 @@ from cloud_assets.documents import (
     TargetResult,
 )
 from cloud_assets.reports import figures, trend
-from cloud_assets.reports.figures import RequestRow
 from cloud_assets.reports.rendering import marked, rendered
 from cloud_assets.reports.trend import TrendPoint
 from cloud_assets.reports.units import (
@@ -30,6 +29,7 @@ from cloud_assets.reports.units import (
     size,
 )
 from cloud_assets.settings import Profile
+from resources.load.rows import RequestRow
 
 LISTED_ITEMS = 100
 LISTED_FILES = 200
@@ -83,7 +83,7 @@ def checkpoint_page(record: CheckpointRecord) -> str:
         files=files[:LISTED_FILES],
         unlisted_files=max(0, len(files) - LISTED_FILES),
         tiles=_tiles(record),
-        targets=[_target(target) for target in record.benchmark.targets]
+        targets=[target_row(target) for target in record.benchmark.targets]
         if record.benchmark
         else [],
         percentiles=_percentiles(record.benchmark),
@@ -152,7 +152,8 @@ def _tokens(report: BenchmarkReport) -> str:
     return f"{significant(report.output_tokens_per_second)} tokens/s"
 
 
-def _target(target: TargetResult) -> dict[str, str]:
+def target_row(target: TargetResult) -> dict[str, str]:
+    """The target, its bound, what was measured with its interval, and the verdict, as read."""
     base, _, percentile = target.metric.partition("_p")
     is_percentile = percentile.isdecimal()
     name = METRIC_NAMES.get(base if is_percentile else target.metric, target.metric)

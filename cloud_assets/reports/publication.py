@@ -7,7 +7,6 @@ from pathlib import Path
 from cloud_assets.documents import BenchmarkReport, Decision, Manifest, QualityReport
 from cloud_assets.identity import CheckpointKey, StorePaths, trend_page_path
 from cloud_assets.lineage import read_document
-from cloud_assets.reports.figures import RequestRow as PlottedRow
 from cloud_assets.reports.page import CheckpointRecord, checkpoint_page, trend_page
 from cloud_assets.reports.trend import TrendPoint
 from cloud_assets.settings import Settings
@@ -24,7 +23,7 @@ def write_checkpoint_page(
     settings: Settings,
     *,
     stages: Mapping[str, float],
-    rows: Sequence[PlottedRow] = (),
+    rows: Sequence[RequestRow] = (),
 ) -> str:
     """Write the page of one checkpoint; returns its text."""
     paths = StorePaths(manifest.key)
@@ -90,27 +89,13 @@ def _point(store: ObjectStore, manifest: Manifest) -> TrendPoint:
     )
 
 
-def stored_rows(store: ObjectStore, manifest: Manifest) -> list[PlottedRow]:
+def stored_rows(store: ObjectStore, manifest: Manifest) -> tuple[RequestRow, ...]:
     """The raw rows of the newest load test, as they were kept; none where there was none."""
     report = _benchmark(store, manifest)
     content = store.read(report.rows) if report else None
     if content is None:
-        return []
+        return ()
     with tempfile.TemporaryDirectory(prefix="ai-how-rows-") as directory:
         table = Path(directory) / "requests.parquet"
         table.write_bytes(content)
-        return plotted(read_parquet(table))
-
-
-def plotted(rows: Sequence[RequestRow]) -> list[PlottedRow]:
-    """The rows as the figures want them; a failed request has no latency."""
-    return [
-        PlottedRow(
-            intended=row.intended,
-            latency=row.latency if row.error is None else None,
-            ttft=row.ttft,
-            ok=row.error is None,
-            phase=row.phase,
-        )
-        for row in rows
-    ]
+        return read_parquet(table)

@@ -28,8 +28,9 @@ PALETTE = {
     "bound": ("#060606", "#d55e00"),
     "good": ("#070707", "#009e73"),
     "shade": ("#080808", "#9ca3af"),
+    "page": ("#090909", "none"),
 }
-INK, MUTED, GRID, MAIN, OTHER, BOUND, GOOD, SHADE = (drawn for drawn, _ in PALETTE.values())
+INK, MUTED, GRID, MAIN, OTHER, BOUND, GOOD, SHADE, PAGE = (drawn for drawn, _ in PALETTE.values())
 
 WIDTH, HEIGHT = 420, 230
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 200
+#: From so many points on they would run into one another.
+CROWD = 60
+#: Marker, colour and size of what is held or not decided yet; drawn hollow.
+OPEN = ("o", MAIN, 6.0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,9 @@ def accuracy_trend(points: Sequence[TrendPoint], champion: str | None = None) ->
             if point.accuracy is not None:
                 ends = [100 * point.accuracy.low, 100 * point.accuracy.high]
                 axes.plot([place, place], ends, color=MUTED, lw=1.4, zorder=1)
-        axes.set_ylim(0, 104)
+        # Room for a whole marker at nothing right and at all right.
+        axes.set_ylim(-5, 105)
+        axes.set_yticks([0, 25, 50, 75, 100])
 
     return _trend(points, champion, value, "right answers (%)", intervals)
 
@@ -100,8 +106,9 @@ def _trend(
             _draw_run(axes, drawn, run, measure)
         for place, point in enumerate(drawn):
             if finite(value := measure(point)):
-                _draw_point(axes, place, value, point, is_champion=point.key == champion)
-        axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
+                _draw_point(axes, place, value, _form(point, champion), len(drawn))
+        highest = axes.get_ylim()[1]
+        axes.set_ylim(-0.05 * highest, highest * 1.08)
         if extra is not None:
             extra(axes, drawn)
         # The newest is always named.
@@ -125,14 +132,23 @@ def _draw_run(axes: "Axes", drawn: Sequence[TrendPoint], run: str, measure: Meas
 
 
 def _draw_point(
-    axes: "Axes", place: int, value: float, point: TrendPoint, *, is_champion: bool
+    axes: "Axes", place: int, value: float, form: tuple[str, str, float], crowd: int
 ) -> None:
+    """Whole at the edge of the figure too, and smaller in a crowd."""
+    marker, color, size = form
+    hollow = form == OPEN
+    axes.plot(
+        [place], [value], marker, color=color, ms=size * (0.6 if crowd > CROWD else 1.0),
+        mfc="none" if hollow else color, mew=1.5 if hollow else 1.0, clip_on=False, zorder=3,
+    )  # fmt: skip
+
+
+def _form(point: TrendPoint, champion: str | None) -> tuple[str, str, float]:
     """Told apart by form as well as by colour, as the page's legend has them."""
-    if is_champion:
-        axes.plot([place], [value], "D", color=GOOD, ms=9)
-    elif point.outcome is Outcome.REJECTED:
-        axes.plot([place], [value], "X", color=BOUND, ms=8)
-    elif point.outcome is Outcome.PROMOTED:
-        axes.plot([place], [value], "o", color=MAIN, ms=7)
-    else:
-        axes.plot([place], [value], "o", color=MAIN, ms=6, fillstyle="none", mew=1.5)
+    if point.key == champion:
+        return "D", GOOD, 9.0
+    if point.outcome is Outcome.REJECTED:
+        return "X", BOUND, 8.0
+    if point.outcome is Outcome.PROMOTED:
+        return "o", MAIN, 7.0
+    return OPEN

@@ -59,6 +59,11 @@ class RequestRow:
     output_tokens: int
 
     @property
+    def ok(self) -> bool:
+        """Whether it was answered in full."""
+        return self.error is None
+
+    @property
     def latency(self) -> float:
         """Seconds from the intended send time to the end."""
         return self.end - self.intended

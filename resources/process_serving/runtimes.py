@@ -8,8 +8,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -35,8 +35,9 @@ class Runtime:
     """How one kind of model server is run.
 
     The server's working directory holds a symbolic link with the model's name to its directory.
-    `noise` matches the lines of its log that say nothing about a failure. A server that ends
-    within `startsecs` seconds counts as one that could not start.
+    `noise` matches the lines of its log that say nothing about a failure. `share_option` is how the
+    server is told its share of the GPU's memory. A server that ends within `startsecs` seconds
+    counts as one that could not start.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Runtime:
     noise: re.Pattern[str]
     takes_adapters: bool = False
     health_path: str = "/health"
+    share_option: str | None = None
     arguments: tuple[str, ...] = ()
     startsecs: int = 10
     stopwaitsecs: int = 10
@@ -65,6 +67,8 @@ _ENVIRONMENT = {
     # The working directory holds a checkpoint, whose files must never be imported.
     "PYTHONSAFEPATH": "1",
 }
+# `(EngineCore pid=7) ERROR 11-24 12:20:53 [core.py:95] ` in vLLM's log.
+_PREFIX = re.compile(r"^\([\w-]+ pid=\d+\) (?:[A-Z]+ [\d-]+ [\d:]+ \[[\w.]+:\d+\] )?")
 _ACCESS_LOG = re.compile(r'"(GET|POST|OPTIONS) /|UserWarning|warnings\.warn|Starting httpd')
 
 
@@ -125,16 +129,34 @@ VLLM = Runtime(
     environment=MappingProxyType(_ENVIRONMENT | {"VLLM_NO_USAGE_STATS": "1"}),
     noise=_ACCESS_LOG,
     takes_adapters=True,
+    share_option="--gpu-memory-utilization",
     startsecs=60,
     stopwaitsecs=30,
 )
 RUNTIMES: Mapping[str, Runtime] = MappingProxyType({"mlx": MLX, "vllm": VLLM})
 
 
+def tuned(arguments: Sequence[str], memory_share: float) -> Mapping[str, Runtime]:
+    """The table with what a site adds: arguments of the servers, the share of the GPU of each."""
+    return MappingProxyType(
+        {
+            name: replace(runtime, arguments=(*_share(runtime, memory_share), *arguments))
+            for name, runtime in RUNTIMES.items()
+        }
+    )
+
+
+def _share(runtime: Runtime, memory_share: float) -> tuple[str, ...]:
+    return (runtime.share_option, f"{memory_share:.2f}") if runtime.share_option else ()
+
+
 def last_words(lines: tuple[str, ...], noise: re.Pattern[str]) -> str:
-    """What a log says about an end: its last exception line, then the last five lines of all."""
-    telling = [line for line in lines if line.strip() and not noise.search(line)]
+    """What a log says about an end: its first exception, its last, then the last five lines.
+
+    The first is the cause where one process of a server reports the end of another.
+    """
+    telling = [_PREFIX.sub("", line) for line in lines if line.strip() and not noise.search(line)]
     exceptions = [line for line in telling if re.match(r"^[\w.]*(Error|Exception)\b", line)]
     if not telling:
         return "its log is empty"
-    return "\n".join(exceptions[-1:] + telling[-5:])
+    return "\n".join(dict.fromkeys([*exceptions[:1], *exceptions[-1:], *telling[-5:]]))

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cloud_assets import keys
+from cloud_assets.benchmarks.metadata import TARGET_COLUMNS
 from cloud_assets.documents import Verdict
+from cloud_assets.reports.thumbnail import INLINE_CHARACTERS
 from cloud_assets.settings import Evaluation
 from tests.doubles.world import MODEL, World, a_world, checks, complaint, metadata
 
@@ -53,8 +55,28 @@ def test_the_figures_stand_in_the_registry(measured: World) -> None:
     assert figures["latency_p50"] == pytest.approx(told(measured)["latency_p50"], abs=1e-5)
 
 
-def test_a_plot_stands_in_the_ui(measured: World) -> None:
+def test_what_matters_stands_in_the_ui_as_figures_of_their_own(measured: World) -> None:
+    found = told(measured)
+    figures = {"latency_p50", "latency_p95", "ttft_p50", "ttft_p95", "throughput"}
+    assert {name for name in figures if isinstance(found[name], float)} == figures
+
+
+def test_a_picture_stands_in_the_ui_without_a_click(measured: World) -> None:
     assert told(measured)["latency"].startswith("![latency](data:image/svg+xml;base64,")
+    assert len(told(measured)["latency"]) < INLINE_CHARACTERS
+
+
+def test_every_target_stands_in_the_ui(measured: World) -> None:
+    rows = [record.data for record in told(measured)["targets"].records]
+    assert len(rows) == len(measured.settings.benchmark.targets)
+    assert all(set(row) == set(TARGET_COLUMNS) for row in rows)
+
+
+def test_the_report_is_a_link_to_the_page(measured: World) -> None:
+    found = told(measured)
+    assert found["report"].startswith(measured.registry.url)
+    assert found["report"].endswith("/artifacts/report.html")
+    assert Path(found["report_file"]).read_text("utf-8").startswith("<!doctype html>")
 
 
 def test_page_report_and_rows_are_kept(measured: World) -> None:

@@ -18,34 +18,13 @@ from cloud_assets.documents import BenchmarkReport, Verdict
 from cloud_assets.settings import Objective, Profile, Target
 from resources.load.rows import RequestRow
 from resources.load.run import ClientFacts, LoadResult
+from tests.doubles.request_rows import make_row
 
 SUBJECT = Subject("qa.run.1", "d" * 64, "requests.parquet", datetime(2026, 1, 1, tzinfo=UTC))
 PROFILE = Profile(
     rate=10, warmup_seconds=1, steady_seconds=10, cooldown_seconds=1, output_tokens=3, targets=()
 )
 CLIENT = ClientFacts(0.0, 12.0, 0.1, 0.001, 0.002, "2.47.0", 100, 0.1, 0.1)
-
-
-def make_row(number: int, *, intended: float, latency: float = 0.3, **changes: Any) -> RequestRow:
-    first = intended + latency / 3
-    row = RequestRow(
-        number=number,
-        phase="steady",
-        prompt=0,
-        intended=intended,
-        sent=intended + 0.001,
-        headers=intended + 0.002,
-        first_token=first,
-        chunks=(first, first + latency / 3, intended + latency),
-        end=intended + latency,
-        status=200,
-        error=None,
-        reason="",
-        finish_reason="length",
-        prompt_tokens=5,
-        output_tokens=3,
-    )
-    return replace(row, **changes)
 
 
 def make_rows(

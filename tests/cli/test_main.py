@@ -109,6 +109,8 @@ def test_wrong_settings_end_with_2_and_name_the_line(tmp_path: Path) -> None:
     [
         ("checkpoints",),
         ("checkpoints", "--json"),
+        ("checkpoints", "--watch"),
+        ("checkpoints", "--watch", "--json"),
         ("promote", "qa.run.100"),
         ("rollback", "qa"),
         ("bench", "qa.run.100"),

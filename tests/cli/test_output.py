@@ -1,9 +1,11 @@
 """How rows are laid out on a terminal and in a pipe, and what goes to which stream."""
 
+import io
 import json
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from cloud_assets.cli import output
 from resources.errors import PermanentError, UsageError
@@ -74,6 +76,30 @@ def test_in_a_pipe_sentences_are_columns(capsys: pytest.CaptureFixture[str]) -> 
 def test_json_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     output.records(("checkpoint",), ROWS, as_json=True, sentences=("reason",))
     assert json.loads(capsys.readouterr().out) == ROWS
+
+
+@pytest.mark.usefixtures("terminal")
+def test_nothing_in_a_cell_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = {"state": "\x1b[2Jheld", "reason": "one\ntwo \x07\u202e\udcff"}
+    output.records(("state",), [bad], as_json=False, sentences=("reason",))
+    found = capsys.readouterr().out
+    assert "\\x1b[2Jheld" in found
+    assert "reason: one two \\x07\\u202e\\udcff" in found
+
+
+def test_what_is_drawn_live_is_on_the_screen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        output, "console", lambda **_: Console(file=screen, force_terminal=True, width=80)
+    )
+    with output.live() as draw:
+        draw("the first")
+        before = screen.getvalue()
+    assert "the first" in before
+
+
+def test_a_line_has_its_columns_below_one_another() -> None:
+    assert output.aligned(("a", "", "c", "long one"), (3, 2, 2)) == "a        c   long one"
 
 
 def test_moments_are_told_in_local_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,6 +226,22 @@ def test_a_name_that_makes_no_key_can_be_shown(
     assert found.fix
 
 
+def test_what_is_no_checkpoint_has_a_row_too(settings: Settings, checkpoints: Checkpoints) -> None:
+    for run in ("an\x1b[2Jempty", "verl/global_step_5"):
+        (checkpoints.root / run).mkdir(parents=True)
+    rows = read_progress(settings, Graph())
+    assert [(row.checkpoint, row.stage, row.state, row.reason, row.layout) for row in rows] == [
+        ("an\\x1b[2Jempty", "watch", "waiting", "no checkpoint yet", "unknown"),
+        ("verl/global_step_5", "watch", "refused", "needs a merge: verl", "verl"),
+    ]
+    assert all(row.fix for row in rows)
+
+
+def test_the_layout_of_one_on_disk_is_named(settings: Settings, checkpoints: Checkpoints) -> None:
+    checkpoints.lora(step=100)
+    assert only(settings, Graph()).layout == "lora"
+
+
 def test_a_root_that_is_away_is_a_row(settings: Settings, checkpoints: Checkpoints) -> None:
     checkpoints.root.rmdir()
     found = only(settings, Graph())

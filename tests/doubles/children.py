@@ -15,6 +15,7 @@ import obstore, obstore.exceptions, obstore.store
 from cloud_assets.identity import CheckpointKey
 from cloud_assets.models.layout import inspect
 from cloud_assets.models.transfer import publish
+from cloud_assets.models.unwatched import list_unwatched
 from cloud_assets.models.watch import Watch, waiting_for
 from cloud_assets.settings import Root
 from resources.errors import PermanentError, TransientError

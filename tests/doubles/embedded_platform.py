@@ -17,7 +17,7 @@ import httpx
 import psutil
 import yaml
 
-from cloud_assets.cli import platform
+from cloud_assets.cli.commands import platform
 from cloud_assets.cli.progress import Progress, read_progress
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, read_settings

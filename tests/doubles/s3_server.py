@@ -6,93 +6,63 @@ Enough of S3 for obstore: put, get, head, delete, list, multi-part; path style, 
 
 import base64
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from tests.doubles.loopback import Exchange, LoopbackServer
+
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
-class S3Server:
-    """Runs in threads of this process while the `with` block lasts."""
+class S3Server(LoopbackServer):
+    """One bucket in memory; can damage what it is sent, and refuse everything."""
 
     def __init__(self, bucket: str) -> None:
+        super().__init__(_S3Exchange)
         self.bucket = bucket
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
         self.damage_uploads = False
         self.refusal: tuple[int, str] | None = None
         self.requests: list[str] = []
-        outer = self
-
-        class Handler(_Handler):
-            server_state = outer
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
 
     def answer_all_with(self, status: int, code: str) -> None:
         self.refusal = (status, code)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_state: S3Server
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+class _S3Exchange(Exchange):
+    owner: S3Server
 
     def do_PUT(self) -> None:
         body = self._begin()
         if body is None:
             return
-        if self.server_state.damage_uploads and body:
+        if self.owner.damage_uploads and body:
             body = body[:-1] + bytes([body[-1] ^ 1])
         if not self._intact(body):
             self._fail(400, "BadDigest")
         elif "uploadId" in self.query:
-            self.server_state.parts[self.query["uploadId"]][int(self.query["partNumber"])] = body
-            self._reply(200, headers={"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
+            self.owner.parts[self.query["uploadId"]][int(self.query["partNumber"])] = body
+            self.answer(headers={"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
         else:
-            self.server_state.objects[self.key] = body
-            self._reply(200, headers={"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
+            self.owner.objects[self.key] = body
+            self.answer(headers={"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
 
     def do_POST(self) -> None:
         body = self._begin()
         if body is None:
             return
         if "uploads" in self.query:
-            upload = f"upload-{len(self.server_state.parts)}"
-            self.server_state.parts[upload] = {}
+            upload = f"upload-{len(self.owner.parts)}"
+            self.owner.parts[upload] = {}
             self._xml(
                 f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId>"
                 "</InitiateMultipartUploadResult>"
             )
         elif "uploadId" in self.query:
-            parts = self.server_state.parts.pop(self.query["uploadId"])
-            self.server_state.objects[self.key] = b"".join(parts[n] for n in sorted(parts))
+            parts = self.owner.parts.pop(self.query["uploadId"])
+            self.owner.objects[self.key] = b"".join(parts[n] for n in sorted(parts))
             self._xml(
                 '<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>'
             )
@@ -105,20 +75,20 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.key:
             self._list()
         else:
-            self._object(send_body=True)
+            self._object()
 
     def do_HEAD(self) -> None:
         if self._begin() is not None:
-            self._object(send_body=False)
+            self._object()
 
     def do_DELETE(self) -> None:
         if self._begin() is None:
             return
         if "uploadId" in self.query:
-            self.server_state.parts.pop(self.query["uploadId"], None)
+            self.owner.parts.pop(self.query["uploadId"], None)
         else:
-            self.server_state.objects.pop(self.key, None)
-        self._reply(204)
+            self.owner.objects.pop(self.key, None)
+        self.answer(status=204)
 
     def _begin(self) -> bytes | None:
         """The body; None when the request is answered already."""
@@ -127,11 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.key = key
         pairs = parse_qs(parts.query, keep_blank_values=True)
         self.query = {name: values[0] for name, values in pairs.items()}
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server_state.requests.append(f"{self.command} {key}")
-        if self.server_state.refusal:
-            self._fail(*self.server_state.refusal)
-        elif bucket != self.server_state.bucket:
+        body = self.body()
+        self.owner.requests.append(f"{self.command} {key}")
+        if self.owner.refusal:
+            self._fail(*self.owner.refusal)
+        elif bucket != self.owner.bucket:
             self._fail(404, "NoSuchBucket")
         else:
             return body
@@ -145,20 +115,20 @@ class _Handler(BaseHTTPRequestHandler):
             signed in ("UNSIGNED-PAYLOAD", digest.hexdigest())
         )
 
-    def _object(self, *, send_body: bool) -> None:
-        body = self.server_state.objects.get(self.key)
+    def _object(self) -> None:
+        body = self.owner.objects.get(self.key)
         if body is None:
             self._fail(404, "NoSuchKey")
             return
         headers = {"ETag": '"x"', "Last-Modified": "Tue, 24 Nov 2026 08:00:00 GMT"}
-        self._reply(200, body, headers, send_body=send_body)
+        self.answer(body, headers)
 
     def _list(self) -> None:
         prefix = self.query.get("prefix", "")
         rows = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(body)}</Size><ETag>x</ETag>"
             "<LastModified>2026-11-24T08:00:00.000Z</LastModified></Contents>"
-            for key, body in sorted(self.server_state.objects.items())
+            for key, body in sorted(self.owner.objects.items())
             if key.startswith(prefix)
         )
         self._xml(f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>")
@@ -170,31 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
             if element.tag.removeprefix(NAMESPACE) == "Key"
         ]
         for key in keys:
-            self.server_state.objects.pop(key, None)
+            self.owner.objects.pop(key, None)
         rows = "".join(f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys)
         self._xml(f"<DeleteResult>{rows}</DeleteResult>")
 
     def _fail(self, status: int, code: str) -> None:
-        self._reply(
-            status, f"<Error><Code>{code}</Code></Error>".encode(), send_body=self.command != "HEAD"
-        )
+        self.answer(f"<Error><Code>{code}</Code></Error>".encode(), status=status)
 
     def _xml(self, text: str) -> None:
-        self._reply(200, text.encode(), {"Content-Type": "application/xml"})
-
-    def _reply(
-        self,
-        status: int,
-        body: bytes = b"",
-        headers: dict[str, str] | None = None,
-        *,
-        send_body: bool = True,
-    ) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if send_body:
-            self.wfile.write(body)
+        self.answer(text.encode(), {"Content-Type": "application/xml"})

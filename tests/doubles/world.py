@@ -14,7 +14,7 @@ from cloud_assets.serving import assets as serving
 from cloud_assets.settings import Evaluation, Profile, Root, Settings
 from resources.object_store import ObjectStore
 from tests.doubles.checkpoints import Checkpoints
-from tests.doubles.openai_server import AnswerServer, answer_server
+from tests.doubles.openai_server import AnswerServer
 from tests.doubles.registry import MemoryRegistry
 from tests.doubles.serving import MemoryServing
 
@@ -96,7 +96,7 @@ class World:
 @contextmanager
 def a_world(home: Path) -> Iterator[World]:
     """A world that is gone after the block."""
-    with dg.DagsterInstance.ephemeral() as instance, answer_server() as server:
+    with dg.DagsterInstance.ephemeral() as instance, AnswerServer() as server:
         yield World(home, instance, server)
 
 

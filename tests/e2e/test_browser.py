@@ -18,7 +18,7 @@ import yaml
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cloud_assets import stages
-from cloud_assets.cli import platform
+from cloud_assets.cli.commands import platform
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import read_settings
 from resources.dagster.graphql import DagsterGraphQL
@@ -179,13 +179,20 @@ def test_the_partition_of_the_checkpoint_is_materialised(
     _sees(page, "Materialized")
 
 
-def test_the_load_test_shows_its_plot(running: Platform, page: Page) -> None:
+def test_the_load_test_shows_its_picture_without_a_click(running: Platform, page: Page) -> None:
     page.goto(f"{running.dagster}/assets/benchmark_report?view=partitions&partition={KEY}")
     _sees(page, "latency_p95")
-    page.get_by_text("[Show Markdown]").click()
-    plot = page.locator("img[src^='data:image/svg+xml']").first
-    expect(plot).to_be_visible(timeout=PATIENCE_MS)
-    assert plot.evaluate("image => image.complete && image.naturalWidth > 0")
+    picture = page.locator("img[src^='data:image/svg+xml']").first
+    expect(picture).to_be_visible(timeout=PATIENCE_MS)
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+
+
+def test_the_load_test_leads_to_its_report(running: Platform, page: Page) -> None:
+    page.goto(f"{running.dagster}/assets/benchmark_report?view=partitions&partition={KEY}")
+    link = page.locator(f"a[href^='{running.settings.registry_url}']").first
+    page.goto(str(link.get_attribute("href")))
+    inside = page.frame_locator("iframe")
+    expect(inside.get_by_role("heading", name=KEY)).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_the_run_shows_its_stages(running: Platform, page: Page) -> None:

@@ -17,10 +17,11 @@ from cloud_assets.documents import (
     Verdict,
 )
 from cloud_assets.reports import figures, trend
-from cloud_assets.reports.figures import RequestRow
 from cloud_assets.reports.svg import plain, thinned
 from cloud_assets.reports.trend import TrendPoint
 from cloud_assets.wilson import wilson
+from resources.load.rows import RequestRow
+from tests.doubles.request_rows import make_row
 
 SVG = "{http://www.w3.org/2000/svg}"
 COUNTS = [0, 1, 3, 10_000]
@@ -38,7 +39,8 @@ def rows(count: int) -> list[RequestRow]:
     for place in range(count):
         phase = ("steady", "warmup", "cooldown")[place % 10 % 3 if place % 10 > 6 else 0]
         latency = chance.lognormvariate(-2, 0.5)
-        made.append(RequestRow(place / 20, latency, latency / 3, chance.random() > 0.01, phase))
+        error = "timeout" if chance.random() < 0.01 else None
+        made.append(make_row(place, intended=place / 20, latency=latency, phase=phase, error=error))
     return made
 
 
@@ -84,13 +86,16 @@ TREND = [
     trend.throughput_trend,
 ]
 ODD_ROWS = [
-    [RequestRow(0, None, None, False, "steady")] * 3,
-    [RequestRow(0, 0.0, 0.0, True, "steady")] * 2,
-    [RequestRow(0, math.nan, math.inf, True, "steady")],
-    [RequestRow(math.nan, 1.0, 0.1, True, "steady")],
-    [RequestRow(5, 1e-9, 1e-9, True, "warmup")],
-    [RequestRow(1e6, 1e6, 1e6, True, "cooldown"), RequestRow(0, 1e-6, 1e-6, True, "steady")],
-    [RequestRow(1, 1, 1, True, "no such phase")],
+    [make_row(intended=0, first_token=None, error="refused")] * 3,
+    [make_row(intended=0, latency=0.0)] * 2,
+    [make_row(intended=0, latency=math.nan, first_token=math.inf)],
+    [make_row(intended=math.nan, end=1.0, first_token=0.1)],
+    [make_row(intended=5, latency=1e-9, phase="warmup")],
+    [
+        make_row(intended=1e6, latency=1e6, phase="cooldown"),
+        make_row(intended=0, latency=1e-6),
+    ],
+    [make_row(intended=1, latency=1, phase="no such phase")],
 ]
 
 
@@ -132,8 +137,52 @@ def test_a_trend_bears_checkpoints_without_figures(
     parsed(figure([bare, *points(2)], None))
 
 
+@pytest.mark.parametrize("figure", TREND)
+def test_a_marker_at_the_edge_of_a_trend_is_whole(
+    figure: Callable[[Sequence[TrendPoint], str | None], str],
+) -> None:
+    edges = [
+        TrendPoint(f"m.run.{n}", n, wilson(n % 2 * 50, 50), 0.0, 0.0, 0.0, outcome)
+        for n, outcome in enumerate((*Outcome, None, Outcome.PROMOTED))
+    ]
+    svg = figure(edges, "m.run.4")
+    assert len(list(parsed(svg).iter(f"{SVG}use"))) >= len(edges)
+    assert not clipped(svg, "use")
+
+
+def clipped(svg: str, tag: str) -> list[ElementTree.Element]:
+    """The elements that the figure cuts off at the edge of its plot."""
+    groups = [group for group in parsed(svg).iter() if "clip-path" in group.attrib]
+    return [found for group in groups for found in group.iter(f"{SVG}{tag}")]
+
+
+def test_a_trend_has_room_below_nothing_and_above_all() -> None:
+    points = [TrendPoint(f"m.run.{n}", n, wilson(50 * n, 50), 1, 1, 1, None) for n in (0, 1)]
+    svg = trend.accuracy_trend(points)
+    places = sorted(float(use.get("y", "nan")) for use in parsed(svg).iter(f"{SVG}use"))
+    axis = [float(path.get("d", "").split()[2]) for path in bottom_lines(svg)]
+    assert places[0] < places[-1] < max(axis) - 4
+
+
+def bottom_lines(svg: str) -> list[ElementTree.Element]:
+    """The straight horizontal lines of a figure: grid and axis."""
+    lines = list(parsed(svg).iter(f"{SVG}path"))
+    parts = [(path, path.get("d", "").split()) for path in lines]
+    return [path for path, words in parts if len(words) == 6 and words[2] == words[5]]
+
+
 def test_figures_are_the_same_bytes_each_time() -> None:
     assert figures.latency_cdf(rows(50), TARGETS) == figures.latency_cdf(rows(50), TARGETS)
+
+
+def test_a_failed_request_is_in_flight_until_it_fails() -> None:
+    lasting = figures.throughput_over_time([make_row(intended=0, latency=9, error="timeout")])
+    assert "over 9 s" in (parsed(lasting).get("aria-label") or "")
+
+
+def test_a_failed_request_is_never_within_any_time() -> None:
+    failed = [make_row(intended=0, error="timeout")] * 3
+    assert "No latency was measured" in texts(figures.latency_cdf(failed))
 
 
 def test_without_rows_the_figure_says_so() -> None:
@@ -165,8 +214,8 @@ def test_every_reference_inside_a_figure_has_its_target() -> None:
 
 
 def test_units_follow_the_size_of_the_latencies() -> None:
-    fast = [RequestRow(0, 0.02, 0.01, True, "steady")] * 4
-    slow = [RequestRow(0, 2.0, 0.01, True, "steady")] * 4
+    fast = [make_row(intended=0, latency=0.02)] * 4
+    slow = [make_row(intended=0, latency=2.0)] * 4
     assert "latency (ms)" in texts(figures.latency_histogram(fast))
     assert "latency (s)" in texts(figures.latency_histogram(slow))
 

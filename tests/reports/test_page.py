@@ -20,13 +20,13 @@ from cloud_assets.documents import (
     TargetResult,
     Verdict,
 )
-from cloud_assets.reports.figures import RequestRow
 from cloud_assets.reports.page import CheckpointRecord, checkpoint_page, trend_page
 from cloud_assets.reports.rendering import shown
 from cloud_assets.reports.trend import TrendPoint
 from cloud_assets.reports.units import between, duration, probability, quantity, share, size
 from cloud_assets.settings import Profile
 from cloud_assets.wilson import wilson
+from tests.doubles.request_rows import make_row
 
 HOSTILE = (
     '</td></p><script>alert(1)</script><img src=http://x/y onerror="a"\'{{ 7*7 }}\x00\x1b\u202e'
@@ -117,7 +117,7 @@ def decision(text: str = "x", outcome: Outcome = Outcome.REJECTED) -> Decision:
 
 
 def record(text: str = "x") -> CheckpointRecord:
-    rows = [RequestRow(n / 5, 0.1, 0.03, True, "steady") for n in range(20)]
+    rows = [make_row(n, intended=n / 5, latency=0.1) for n in range(20)]
     return CheckpointRecord(
         manifest(text), quality(text), benchmark(text), decision(text), {text: 1.0}, rows,
         [{"step": 1, "loss": 2.0, text: text}], Profile(name=text), 0.7,

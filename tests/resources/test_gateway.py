@@ -11,8 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ import pytest
 from resources.gateway import routes as gateway_routes
 from resources.process_serving import slot_program
 from resources.serving import Route
+from tests.doubles.loopback import serving
 from tests.resources.raw_server import raw_server, read_request
 from tests.resources.tiny_server import Answers
 
@@ -58,19 +58,9 @@ def _await_health(client: httpx.Client) -> None:
             return
 
 
-@contextmanager
-def _model_server(**behaviour: object) -> Iterator[str]:
-    handler = type("Handler", (Answers,), {"behaviour": behaviour, "log_message": lambda *_: None})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def _model_server(**behaviour: object) -> AbstractContextManager[str]:
+    quiet = {"behaviour": behaviour, "log_message": lambda *_: None}
+    return serving(type("Handler", (Answers,), quiet))
 
 
 @pytest.fixture(scope="module")

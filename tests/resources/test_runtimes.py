@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resources.errors import PermanentError
-from resources.process_serving.runtimes import MLX, VLLM, Launch, last_words
+from resources.process_serving.runtimes import MLX, VLLM, Launch, last_words, tuned
 
 
 @pytest.fixture
@@ -68,6 +68,32 @@ def test_a_missing_vllm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_last_words_begin_with_the_exception() -> None:
     lines = ("Traceback", "ValueError: too small", *(f"later {n}" for n in range(9)))
     assert last_words(lines, MLX.noise).splitlines()[0] == "ValueError: too small"
+
+
+def test_the_cause_comes_before_its_report_by_another_process() -> None:
+    """As vLLM 0.32 words it when two servers want the same memory."""
+    words = last_words(
+        (
+            "(Worker-0 pid=7) ERROR 11-24 12:20:53 [executor.py:953] ValueError: too little memory",
+            "(EngineCore pid=6) RuntimeError: Engine core initialization failed.",
+            "RuntimeError: See root cause above.",
+        ),
+        VLLM.noise,
+    )
+    assert words.splitlines() == [
+        "ValueError: too little memory",
+        "RuntimeError: See root cause above.",
+        "RuntimeError: Engine core initialization failed.",
+    ]
+
+
+def test_a_site_adds_arguments_and_the_share_of_the_gpu() -> None:
+    runtimes = tuned(["--max-model-len", "8192"], 0.3)
+    assert runtimes["mlx"].arguments == ("--max-model-len", "8192")
+    assert runtimes["vllm"].arguments == (
+        *("--gpu-memory-utilization", "0.30"),
+        *("--max-model-len", "8192"),
+    )
 
 
 def test_the_access_log_is_no_last_word() -> None:

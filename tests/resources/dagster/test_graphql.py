@@ -1,15 +1,14 @@
 """Asking the real webserver what ran, having it run something, and what is said when it cannot."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 
 import pytest
 
 from resources.dagster.graphql import DagsterGraphQL, Event, Run
 from resources.errors import PermanentError, TransientError
+from tests.doubles.loopback import Exchange, serving
 from tests.resources.dagster.conftest import Waiting
 
 Finished = Callable[[str], Run]
@@ -134,27 +133,12 @@ def test_a_refused_question_is_not_asked_again() -> None:
         graph.runs()
 
 
-@contextmanager
-def _answering(body: bytes) -> Iterator[str]:
+def _answering(body: bytes) -> AbstractContextManager[str]:
     """A server that answers every request with `body`."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answer(Exchange):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.body()
+            self.answer(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serving(Answer)

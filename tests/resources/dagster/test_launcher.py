@@ -17,6 +17,8 @@ from tests.resources.dagster.conftest import Eventually, Waiting
 pytestmark = pytest.mark.real
 Start = Callable[[], Waiting]
 Finished = Callable[[str], Run]
+End = Callable[[Waiting, DagsterGraphQL], None]
+Lose = Callable[[DagsterServices, Finished], None]
 
 TERMINATE = """
 mutation ($run: String!) {
@@ -40,10 +42,38 @@ def daemon(services: DagsterServices) -> Iterator[psutil.Process]:
         services.start_daemon()
 
 
-def _end(services: DagsterServices) -> None:
+def go_on(run: Waiting, graph: DagsterGraphQL) -> None:
+    run.go_on()
+
+
+def cancel(run: Waiting, graph: DagsterGraphQL) -> None:
+    graph._ask(TERMINATE, {"run": run.run_id})
+
+
+def daemon_killed(services: DagsterServices, finished: Finished) -> None:
     assert services.daemon is not None
     services.daemon.kill()
     services.daemon.wait()
+
+
+def daemon_told_to_end(services: DagsterServices, finished: Finished) -> None:
+    assert services.daemon is not None
+    services.daemon.terminate()
+    # It does not wait for its runs.
+    services.daemon.wait()
+
+
+def daemon_replaced(services: DagsterServices, finished: Finished) -> None:
+    daemon_killed(services, finished)
+    services.start_daemon()
+    # It has done a round of everything by the time a run has gone through.
+    finished(services.graph.submit("both", assets=["quick"]))
+
+
+def fork_server_killed(services: DagsterServices, finished: Finished) -> None:
+    assert services.daemon is not None
+    _fork_server(psutil.Process(services.daemon.pid)).kill()
+    finished(services.graph.submit("both", assets=["quick"]))
 
 
 def _fork_server(daemon: psutil.Process) -> psutil.Process:
@@ -73,19 +103,23 @@ def test_a_run_is_a_fork_of_the_fork_server(waiting: Start, daemon: psutil.Proce
     assert psutil.Process(pid).ppid() == _fork_server(daemon).pid
 
 
-def test_a_run_ends_well(waiting: Start, finished: Finished) -> None:
+@pytest.mark.parametrize(("end", "status"), [(go_on, "SUCCESS"), (cancel, "CANCELED")])
+def test_a_run_ends_as_it_was_told(
+    waiting: Start, finished: Finished, graph: DagsterGraphQL, end: End, status: str
+) -> None:
     run = waiting()
-    run.go_on()
-    assert finished(run.run_id).status == "SUCCESS"
+    run.begun()
+    end(run, graph)
+    assert finished(run.run_id).status == status
 
 
-def test_no_worker_is_left_as_a_zombie(
-    waiting: Start, finished: Finished, eventually: Eventually
+@pytest.mark.parametrize("end", [go_on, cancel])
+def test_the_process_of_a_run_is_gone_with_it(
+    waiting: Start, graph: DagsterGraphQL, eventually: Eventually, end: End
 ) -> None:
     run = waiting()
     pid = run.begun()
-    run.go_on()
-    finished(run.run_id)
+    end(run, graph)
     eventually(lambda: not psutil.pid_exists(pid))
 
 
@@ -147,44 +181,19 @@ def test_a_worker_that_dies_before_its_run_begins_fails_it_at_once(
     assert failed.ended - failed.created < 50
 
 
-def test_a_run_can_be_cancelled_through_the_webserver(
-    waiting: Start, finished: Finished, graph: DagsterGraphQL
+@pytest.mark.parametrize(
+    "lose", [daemon_killed, daemon_told_to_end, daemon_replaced, fork_server_killed]
+)
+def test_a_run_goes_on_without_what_started_it(
+    services: DagsterServices,
+    waiting: Start,
+    finished: Finished,
+    daemon: psutil.Process,
+    lose: Lose,
 ) -> None:
     run = waiting()
     run.begun()
-    graph._ask(TERMINATE, {"run": run.run_id})
-    assert finished(run.run_id).status == "CANCELED"
-
-
-def test_a_cancelled_run_ends_its_process(
-    waiting: Start, graph: DagsterGraphQL, eventually: Eventually
-) -> None:
-    run = waiting()
-    pid = run.begun()
-    graph._ask(TERMINATE, {"run": run.run_id})
-    eventually(lambda: not psutil.pid_exists(pid))
-
-
-def test_a_run_goes_on_without_its_daemon(
-    services: DagsterServices, waiting: Start, finished: Finished, daemon: psutil.Process
-) -> None:
-    run = waiting()
-    run.begun()
-    _end(services)
-    run.go_on()
-    assert finished(run.run_id).status == "SUCCESS"
-
-
-def test_the_next_daemon_leaves_a_live_run_alone(
-    services: DagsterServices, waiting: Start, finished: Finished, daemon: psutil.Process
-) -> None:
-    run = waiting()
-    run.begun()
-    _end(services)
-    services.start_daemon()
-    # It has done a round of everything by the time a run has gone through.
-    other = services.graph.submit("both", assets=["quick"])
-    finished(other)
+    lose(services, finished)
     run.go_on()
     assert finished(run.run_id).status == "SUCCESS"
 
@@ -194,33 +203,10 @@ def test_the_next_daemon_fails_a_run_that_died_meanwhile(
 ) -> None:
     run = waiting()
     pid = run.begun()
-    _end(services)
+    daemon_killed(services, finished)
     psutil.Process(pid).kill()
     services.start_daemon()
     assert finished(run.run_id).status == "FAILURE"
-
-
-def test_a_daemon_that_is_told_to_end_does_not_wait_for_its_runs(
-    services: DagsterServices, waiting: Start, finished: Finished, daemon: psutil.Process
-) -> None:
-    run = waiting()
-    run.begun()
-    assert services.daemon is not None
-    services.daemon.terminate()
-    services.daemon.wait()
-    run.go_on()
-    assert finished(run.run_id).status == "SUCCESS"
-
-
-def test_a_run_goes_on_without_its_fork_server(
-    services: DagsterServices, waiting: Start, finished: Finished, daemon: psutil.Process
-) -> None:
-    run = waiting()
-    run.begun()
-    _fork_server(daemon).kill()
-    finished(services.graph.submit("both", assets=["quick"]))
-    run.go_on()
-    assert finished(run.run_id).status == "SUCCESS"
 
 
 def test_runs_start_after_the_fork_server_was_killed(

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from cloud_assets.cli import output, platform
+from cloud_assets.cli import output
+from cloud_assets.cli.commands import platform
 from cloud_assets.cli.progress import Progress, read_progress
 from cloud_assets.cli.progress_table import watched
 from cloud_assets.settings import Settings
@@ -40,7 +41,7 @@ PROFILE = {
     "steady_seconds": 4,
     "cooldown_seconds": 0.3,
 }
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
 def demo(*, once: bool) -> None:

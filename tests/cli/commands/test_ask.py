@@ -1,13 +1,12 @@
 """What `ai-how ask` sends to the endpoint, against a real server on loopback."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from cloud_assets.cli.endpoints import ask
+from cloud_assets.cli.commands.endpoints import ask
+from tests.doubles.loopback import Exchange, LoopbackServer
 
 pytestmark = pytest.mark.real
 
@@ -19,27 +18,17 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
     """The paths that an endpoint was asked at."""
     paths: list[str] = []
 
-    class Endpoint(BaseHTTPRequestHandler):
+    class Endpoint(Exchange):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.body()
             paths.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.end_headers()
-            self.wfile.write(STREAM + b"data: [DONE]\n\n")
+            self.answer(STREAM + b"data: [DONE]\n\n", {"Content-Type": "text/event-stream"})
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+    with LoopbackServer(Endpoint) as server:
         file = tmp_path / "cluster.yaml"
-        file.write_text(f"platform: {{ports: {{gateway: {server.server_port}}}}}\n", "utf-8")
+        file.write_text(f"platform: {{ports: {{gateway: {server.port}}}}}\n", "utf-8")
         monkeypatch.setenv("AI_HOW_CLUSTER", str(file))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
         yield paths
-        server.shutdown()
-        thread.join()
 
 
 def test_a_prompt_is_a_message_of_a_chat(

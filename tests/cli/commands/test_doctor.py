@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_assets.cli import doctor
-from cloud_assets.cli.doctor import Finding, examine
+from cloud_assets.cli.commands import doctor
+from cloud_assets.cli.commands.doctor import Finding, examine
 from cloud_assets.settings import Evaluation, Ports, Root, Serving, Settings
 from resources.errors import PermanentError
 
