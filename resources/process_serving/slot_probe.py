@@ -6,7 +6,7 @@ Each alone can lie: a process without its port stays alive, a stranger may answe
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.process_serving import model_server
+from resources.openai import readiness
 from resources.process_serving.runtimes import Runtime, last_words
 from resources.process_serving.slot_program import SlotRecord
 from resources.serving import Slot, SlotState
@@ -68,7 +68,7 @@ class SlotProbe:
             return SlotState.FAILED, process.spawn_error + ": " + self.words()
         if not process.is_up:
             return SlotState.STARTING, self.words()
-        status = model_server.health(
+        status = readiness.health(
             self.record.url, self.runtime.health_path, timeout_seconds=self.health_seconds
         )
         if status is None and self.port_is_taken(process):

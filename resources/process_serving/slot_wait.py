@@ -7,7 +7,7 @@ import time
 from typing import NoReturn
 
 from resources.errors import PermanentError, TransientError
-from resources.process_serving import model_server
+from resources.openai import readiness
 from resources.process_serving.slot_probe import SlotProbe
 from resources.serving import SlotState
 from resources.supervisor import ProgramState
@@ -58,7 +58,7 @@ class SlotWait:
         while True:
             limit = min(patience, self._remaining())
             try:
-                model_server.complete(record.url, record.servable.name, timeout_seconds=limit)
+                readiness.complete(record.url, record.servable.name, timeout_seconds=limit)
             except TransientError:
                 patience = min(2 * patience, 30.0)
             except PermanentError:

@@ -15,7 +15,8 @@ import pytest
 
 from examples import tiny_llama
 from resources.errors import NeedsRepair, PermanentError, TransientError
-from resources.process_serving import ProcessServing, model_server, slot_program
+from resources.openai import readiness
+from resources.process_serving import ProcessServing, slot_program
 from resources.process_serving.runtimes import MLX, Launch, Runtime
 from resources.serving import Servable, Served, SlotState
 from resources.supervisor import MARKER, Program, Supervisor, processes
@@ -81,7 +82,7 @@ def test_a_killed_server_comes_back_on_the_same_address(
     served = backend.serve(servable, timeout_seconds=60)
     pid = _kill(supervisor, served)
     eventually(lambda: backend.slots() == (served.slot,) and supervisor.programs()[0].pid != pid)
-    model_server.complete(served.slot.url, "m", timeout_seconds=10)
+    readiness.complete(served.slot.url, "m", timeout_seconds=10)
 
 
 def test_a_server_that_is_down_is_not_called_ready(
@@ -277,7 +278,7 @@ def _gateway(home: Path, url: str) -> Program:
 
 def _answers(url: str) -> bool:
     try:
-        model_server.complete(url, "m", timeout_seconds=5)
+        readiness.complete(url, "m", timeout_seconds=5)
     except TransientError:
         return False
     return True

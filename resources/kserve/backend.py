@@ -1,0 +1,139 @@
+"""The serving backend of a cluster: InferenceServices as slots, one stable Service an endpoint.
+
+How long to wait for a slot and what it says when it does not come is `start`'s business.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from resources.errors import NeedsRepair, PermanentError, TransientError
+from resources.kserve import lease, manifests, names, runtimes
+from resources.kserve.addresses import service_url
+from resources.kserve.site import Site
+from resources.kserve.start import Start, state_of
+from resources.kubernetes import Kind, Kubernetes, Object
+from resources.serving import Route, Servable, Served, Slot, SlotState
+
+_INFERENCE_SERVICE = Kind(manifests.API_VERSION, manifests.KIND)
+_SERVICE = Kind("v1", "Service")
+_GONE_SECONDS = 120.0
+
+
+class KServe:
+    """`resources.serving.ServingBackend` on one cluster, with `manifests.site_manifests` applied.
+
+    A slot is an InferenceService, an endpoint a Service; both carry what they are for.
+    """
+
+    def __init__(self, cluster: Kubernetes, site: Site) -> None:
+        self.cluster = cluster
+        self.site = site
+
+    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
+        """See `ServingBackend.serve`; a slot that did not come up is taken away again.
+
+        The phases are `ready`, of it `download` where the cluster tells, and `first_completion`;
+        a slot that was up has the last.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        self._refuse(servable)
+        wanted = manifests.inference_service(servable, self.site)
+        name = str(wanted["metadata"]["name"])
+        found = self.cluster.get(manifests.slot_reference(self.site, name))
+        reused = found is not None and state_of(found)[0] is SlotState.READY
+        if found is not None and state_of(found)[0] is SlotState.FAILED:
+            self._delete(name)
+        # Also a slot that is up: what somebody changed in it by hand is put right.
+        self.cluster.apply(wanted, force=True)
+        try:
+            phases = Start(self.cluster, self.site, name, deadline=deadline).phases(servable.name)
+        except (PermanentError, TransientError):
+            self._delete(name)
+            raise
+        if reused:
+            phases = {"first_completion": phases["first_completion"]}
+        return Served(self._slot_named(name), phases, reused=reused)
+
+    def slots(self) -> tuple[Slot, ...]:
+        found = self.cluster.listed(
+            _INFERENCE_SERVICE, namespace=self.site.namespace, labels={names.SLOT_LABEL: "true"}
+        )
+        living = [each for each in found if "deletionTimestamp" not in each["metadata"]]
+        return tuple(sorted(map(self._slot, living), key=lambda slot: slot.name))
+
+    def release(self, slot_name: str) -> bool:
+        return self._delete(slot_name)
+
+    def exclusive(self, endpoint: str) -> AbstractContextManager[None]:
+        return lease.held(self.cluster, self.site.namespace, names.endpoint_name(endpoint))
+
+    def routes(self) -> Mapping[str, Route]:
+        found = self.cluster.listed(
+            _SERVICE, namespace=self.site.namespace, labels={names.ENDPOINT_LABEL: "true"}
+        )
+        return dict(map(manifests.routed, found))
+
+    def route(self, endpoint: str, route: Route | None) -> None:
+        if route is None:
+            self.cluster.delete(manifests.endpoint_reference(self.site, endpoint))
+        else:
+            self.cluster.apply(manifests.endpoint(endpoint, route, self.site), force=True)
+
+    def address(self, endpoint: str) -> str:
+        """The stable base URL of an endpoint. Raises PermanentError where it is closed."""
+        return service_url(self.cluster, self.site, names.endpoint_name(endpoint))
+
+    def _refuse(self, servable: Servable) -> None:
+        """Raise for what no slot of this site can serve."""
+        if servable.runtime not in self.site.runtimes:
+            raise PermanentError(
+                "the serving backend",
+                f"serve {servable.key}",
+                f"there is no runtime `{servable.runtime}`",
+                hint=f"one of {', '.join(sorted(self.site.runtimes))}",
+            )
+        server = runtimes.SERVERS[servable.runtime]
+        if servable.adapter_of is not None and not server.takes_adapters:
+            raise PermanentError(
+                f"the runtime {servable.runtime}",
+                f"serve {servable.key}",
+                "it is a PEFT adapter, which this runtime cannot put on a base model",
+                hint="merge the adapter into its base model",
+            )
+        if not servable.location.startswith("s3://"):
+            raise NeedsRepair(
+                "the serving backend",
+                f"serve {servable.key}",
+                f"pods cannot read {servable.location}",
+                hint="set `store.url` to a bucket that the cluster reaches",
+            )
+
+    def _delete(self, name: str) -> bool:
+        reference = manifests.slot_reference(self.site, name)
+        return self.cluster.delete(reference, wait_seconds=_GONE_SECONDS)
+
+    def _slot_named(self, name: str) -> Slot:
+        found = self.cluster.get(manifests.slot_reference(self.site, name))
+        if found is None:
+            raise TransientError(
+                "the serving backend", f"serve {name}", "it was deleted meanwhile by somebody else"
+            )
+        return self._slot(found)
+
+    def _slot(self, found: Object) -> Slot:
+        servable, name = manifests.served(found), str(found["metadata"]["name"])
+        state, reason = state_of(found)
+        return Slot(
+            name=name,
+            key=servable.key,
+            digest=servable.digest,
+            model_name=servable.name,
+            runtime=servable.runtime,
+            url=self._url(name) if state is SlotState.READY else "",
+            state=state,
+            reason=reason,
+        )
+
+    def _url(self, name: str) -> str:
+        return service_url(self.cluster, self.site, names.predictor_name(name))

@@ -1,0 +1,153 @@
+"""The manifests of one slot and one endpoint, and how they are read back. Pure.
+
+What is served and what is routed stands in an annotation of the object itself: there is no other
+record of it.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from resources.errors import PermanentError
+from resources.kserve import addresses, names, runtimes
+from resources.kserve.site import Site
+from resources.kubernetes import Object, Reference
+from resources.serving import Route, Servable
+
+API_VERSION = "serving.kserve.io/v1beta1"
+KIND = "InferenceService"
+ACCOUNT = "ai-how-models"
+SECRET = "ai-how-store"
+_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
+def slot_reference(site: Site, name: str) -> Reference:
+    return Reference(API_VERSION, KIND, name, site.namespace)
+
+
+def inference_service(servable: Servable, site: Site) -> Object:
+    """The InferenceService of a checkpoint; its name follows from key and digest."""
+    name = names.slot_name(servable.key, servable.digest)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": name,
+            "namespace": site.namespace,
+            "labels": {names.SLOT_LABEL: "true"},
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "Standard",
+                "serving.kserve.io/autoscalerClass": "none",
+                names.SERVES: json.dumps(asdict(servable), sort_keys=True),
+            },
+        },
+        "spec": {"predictor": _predictor(servable, site)},
+    }
+
+
+def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
+    image = site.runtimes[servable.runtime]
+    gpu = {"tolerations": [_GPU_TOLERATION]} if image.gpus else {}
+    return {
+        "serviceAccountName": ACCOUNT,
+        "minReplicas": 1,
+        # A surge waits for a second GPU for ever where there is one.
+        "deploymentStrategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+        },
+        "labels": {names.SLOT_LABEL: "true"},
+        **gpu,
+        "model": {
+            "modelFormat": {"name": runtimes.MODEL_FORMAT},
+            "runtime": runtimes.runtime_name(servable.runtime),
+            "storageUri": servable.location.rstrip("/") + "/",
+            "args": [servable.name, *image.arguments],
+        },
+    }
+
+
+def endpoint_reference(site: Site, model: str) -> Reference:
+    return Reference("v1", "Service", names.endpoint_name(model), site.namespace)
+
+
+def endpoint(model: str, route: Route, site: Site) -> Object:
+    """The stable Service of a model: one apply moves selector and record together."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": names.endpoint_name(model),
+            "namespace": site.namespace,
+            "labels": {names.ENDPOINT_LABEL: "true"},
+            "annotations": {
+                names.ENDPOINT_LABEL: model,
+                names.ROUTE: json.dumps(asdict(route), sort_keys=True),
+            },
+        },
+        "spec": {
+            "selector": {names.PREDICTOR_LABEL: names.slot_name(route.key, route.digest)},
+            "ports": [{"name": "http", "port": addresses.PORT, "targetPort": runtimes.PORT}],
+        },
+    }
+
+
+def site_manifests(site: Site) -> list[Object]:
+    """What must be there before the first checkpoint: runtimes and the account of the pods.
+
+    The Secret that the account names holds credentials and is made elsewhere.
+    """
+    account: Object = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": ACCOUNT, "namespace": site.namespace},
+        "secrets": [{"name": SECRET}],
+    }
+    return [account, *runtimes.serving_runtimes(site)]
+
+
+def store_secret(site: Site, *, access_key: str, secret_key: str) -> Object:
+    """The credentials as KServe's storage initializer reads them."""
+    address = site.bucket.endpoint
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": SECRET,
+            "namespace": site.namespace,
+            "annotations": {
+                **({"serving.kserve.io/s3-endpoint": _host(address)} if address else {}),
+                "serving.kserve.io/s3-usehttps": "0" if address.startswith("http://") else "1",
+                "serving.kserve.io/s3-region": site.bucket.region,
+            },
+        },
+        "stringData": {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
+    }
+
+
+def served(found: Object) -> Servable:
+    """What an InferenceService of ours serves. Raises PermanentError where it does not say."""
+    return Servable(**_record(found, names.SERVES))
+
+
+def routed(found: Object) -> tuple[str, Route]:
+    """The model of an endpoint and what is behind it. Raises PermanentError like `served`."""
+    route = Route(**_record(found, names.ROUTE))
+    return str(found["metadata"]["annotations"][names.ENDPOINT_LABEL]), route
+
+
+def _record(found: Object, annotation: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(found["metadata"]["annotations"][annotation])
+        return dict(record)
+    except (KeyError, ValueError, TypeError) as error:
+        raise PermanentError(
+            "the serving backend",
+            f"read what {found['kind']} {found['metadata']['name']} is for",
+            f"its annotation {annotation} is gone or damaged",
+            hint="delete the object; it is made anew",
+        ) from error
+
+
+def _host(address: str) -> str:
+    return address.removeprefix("http://").removeprefix("https://").rstrip("/")

@@ -1,0 +1,110 @@
+"""Namespaced ServingRuntimes, one for each kind of model server that a site has. Pure.
+
+How the same servers run as processes is `process_serving.runtimes`' business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resources.kserve.site import RuntimeImage, Site
+
+API_VERSION = "serving.kserve.io/v1alpha1"
+CONTAINER = "kserve-container"
+MODEL_FORMAT = "huggingface"
+MODELS = "/mnt/models"
+PORT = 8080
+#: KServe sets what it needs; these hold for every server.
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+#: A start may take an hour of them; whoever waits has its own patience and takes the pod away.
+_STARTUP_PROBES = 3600
+
+
+@dataclass(frozen=True)
+class Server:
+    """A kind of model server: what its container runs, before the arguments of one checkpoint."""
+
+    command: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    takes_adapters: bool = False
+
+
+# mlx_lm loads another model whenever a request's name is not its `--model`; so a link of that name
+# is made, and the name is the script's $0.
+_MLX = (
+    'cd "$(mktemp -d)" && ln -s /mnt/models "$0" && exec python3 -m mlx_lm server '
+    f'--host 0.0.0.0 --port {PORT} --model "$0"'
+)
+_VLLM = Server(
+    command=("vllm", "serve", MODELS),
+    arguments=("--port", str(PORT), "--served-model-name"),
+)
+SERVERS: Mapping[str, Server] = {
+    "mlx": Server(command=("sh", "-c", _MLX)),
+    "vllm": _VLLM,
+    "vllm-cpu": _VLLM,
+}
+
+
+def runtime_name(runtime: str) -> str:
+    return f"ai-how-{runtime}"
+
+
+def serving_runtimes(site: Site) -> list[dict[str, Any]]:
+    """The manifest of each runtime of the site."""
+    return [_serving_runtime(site.namespace, each) for each in site.runtimes.values()]
+
+
+def _serving_runtime(namespace: str, image: RuntimeImage) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ServingRuntime",
+        "metadata": {"name": runtime_name(image.runtime), "namespace": namespace},
+        "spec": {
+            # Never chosen by KServe for an InferenceService that names none.
+            "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
+            "protocolVersions": ["v2"],
+            "containers": [_container(image)],
+            "volumes": [
+                {"name": "shm", "emptyDir": {"medium": "Memory"}},
+                {"name": "cache", "emptyDir": {}},
+            ],
+        },
+    }
+
+
+def _container(image: RuntimeImage) -> dict[str, Any]:
+    server = SERVERS[image.runtime]
+    health = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 1}
+    environment = {**_ENVIRONMENT, "HOME": "/cache", "VLLM_CACHE_ROOT": "/cache/vllm"}
+    return {
+        "name": CONTAINER,
+        "image": image.image,
+        "command": list(server.command),
+        "args": list(server.arguments),
+        "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        "ports": [{"containerPort": PORT, "protocol": "TCP"}],
+        "startupProbe": {**health, "failureThreshold": _STARTUP_PROBES},
+        "readinessProbe": {**health, "timeoutSeconds": 5, "failureThreshold": 3},
+        "resources": _resources(image),
+        "volumeMounts": [
+            {"name": "shm", "mountPath": "/dev/shm"},
+            {"name": "cache", "mountPath": "/cache"},
+        ],
+    }
+
+
+def _resources(image: RuntimeImage) -> dict[str, Any]:
+    requests = {"cpu": image.cpu, "memory": image.memory}
+    if not image.gpus:
+        return {"requests": requests}
+    gpus = {"nvidia.com/gpu": str(image.gpus)}
+    return {"requests": {**requests, **gpus}, "limits": gpus}
