@@ -22,7 +22,9 @@ SYSTEM = "the load test client"
 # Exit code of a child that could not use its plan.
 BAD_PLAN = 2
 # What a child may need of our environment; everything else, credentials first, stays here.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+              # Set while the tests' coverage is measured.
+              "COVERAGE_PROCESS_CONFIG")  # fmt: skip
 _LOOK_SECONDS = 0.5
 
 

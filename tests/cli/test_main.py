@@ -28,7 +28,7 @@ def cluster(tmp_path: Path) -> Path:
 
 def run(*arguments: str, cluster: Path | None = None, **extra: str) -> tuple[int, str, str]:
     """Exit code, standard output, standard error."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AI_HOW", "COV"))}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AI_HOW")}
     if cluster is not None:
         extra["AI_HOW_CLUSTER"] = str(cluster)
     ended = subprocess.run(
