@@ -6,13 +6,15 @@ record of it.
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from resources.errors import PermanentError
 from resources.kserve import addresses, names, runtimes
 from resources.kserve.site import Site
 from resources.kubernetes import Object, Reference
 from resources.serving import Route, Servable
+
+R = TypeVar("R", Servable, Route)
 
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
@@ -127,19 +129,18 @@ def store_secret(site: Site, *, access_key: str, secret_key: str) -> Object:
 
 def served(found: Object) -> Servable:
     """What an InferenceService of ours serves. Raises PermanentError where it does not say."""
-    return Servable(**_record(found, names.SERVES))
+    return _record(found, names.SERVES, Servable)
 
 
 def routed(found: Object) -> tuple[str, Route]:
     """The model of an endpoint and what is behind it. Raises PermanentError like `served`."""
-    route = Route(**_record(found, names.ROUTE))
-    return str(found["metadata"]["annotations"][names.ENDPOINT_LABEL]), route
+    route = _record(found, names.ROUTE, Route)
+    return str(found["metadata"]["annotations"].get(names.ENDPOINT_LABEL, "")), route
 
 
-def _record(found: Object, annotation: str) -> dict[str, Any]:
+def _record(found: Object, annotation: str, kind: type[R]) -> R:
     try:
-        record: dict[str, Any] = json.loads(found["metadata"]["annotations"][annotation])
-        return dict(record)
+        return kind(**json.loads(found["metadata"]["annotations"][annotation]))
     except (KeyError, ValueError, TypeError) as error:
         raise PermanentError(
             "the serving backend",

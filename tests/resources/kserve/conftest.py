@@ -1,0 +1,83 @@
+"""A site on the testbed: a namespace, a bucket and credentials of one test's own."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from minio import Minio
+
+from examples import tiny_llama
+from resources.kserve import Bucket, RuntimeImage, Site
+from resources.kserve.manifests import site_manifests, store_secret
+from resources.kubernetes import Kubernetes, apply_all
+from resources.serving import Servable
+from tests.testbed import pins
+from tests.testbed.cluster import S3, Cluster
+
+MLX = RuntimeImage("mlx", pins.MLX_IMAGE, memory="256Mi")
+
+
+@dataclass(frozen=True)
+class Store:
+    """The bucket that a site's checkpoints are in."""
+
+    client: Minio
+    bucket: str
+
+    def put(self, directory: Path, name: str) -> str:
+        """Publish the files of a directory; their location as a backend takes it."""
+        for path in directory.iterdir():
+            if path.suffix in {".json", ".safetensors", ".jinja"}:
+                self.client.fput_object(self.bucket, f"{name}/{path.name}", str(path))
+        return f"s3://{self.bucket}/{name}/"
+
+
+@pytest.fixture(scope="session")
+def s3(cluster: Cluster) -> S3:
+    if cluster.s3 is None:
+        pytest.skip("the cluster is somebody else's: no S3 server is known beside it")
+    return cluster.s3
+
+
+@pytest.fixture(scope="session")
+def store(s3: S3) -> Iterator[Store]:
+    host = s3.endpoint.removeprefix("http://")
+    client = Minio(host, s3.access_key, s3.secret_key, secure=False)
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    client.make_bucket(name)
+    yield Store(client, name)
+    for each in client.list_objects(name, recursive=True):
+        client.remove_object(name, each.object_name or "")
+    client.remove_bucket(name)
+
+
+@pytest.fixture
+def kubernetes(cluster: Cluster) -> Kubernetes:
+    return Kubernetes(cluster.kubeconfig)
+
+
+@pytest.fixture
+def site(cluster: Cluster, kubernetes: Kubernetes, s3: S3) -> Iterator[Site]:
+    """With runtimes, account and credentials applied."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    made = Site(name, {"mlx": MLX}, Bucket(s3.endpoint))
+    secret = store_secret(made, access_key=s3.access_key, secret_key=s3.secret_key)
+    apply_all(kubernetes, [secret, *site_manifests(made)], part_of="test")
+    yield made
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def location(store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where a tiny Llama is published."""
+    directory = tmp_path_factory.mktemp("model") / "checkpoint-1"
+    tiny_llama.write_checkpoint(directory, seed=1, step=1)
+    return store.put(directory, "good")
+
+
+@pytest.fixture
+def servable(location: str) -> Servable:
+    return Servable("QA.Run_1.100", "qa", "a" * 64, location, "mlx")

@@ -1,0 +1,117 @@
+"""Manifests for KServe as golden files, and reading back what they are for.
+
+AI_HOW_WRITE_GOLDEN=1 writes the files anew; look at the difference before it is committed.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from resources.errors import PermanentError
+from resources.kserve import Bucket, RuntimeImage, Site
+from resources.kserve.manifests import (
+    endpoint,
+    inference_service,
+    routed,
+    served,
+    site_manifests,
+    store_secret,
+)
+from resources.serving import Route, Servable
+
+GOLDEN = Path(__file__).parent / "golden"
+GPU = RuntimeImage(
+    "vllm",
+    "docker.io/vllm/vllm-openai:v0.24.0",
+    cpu="4",
+    memory="16Gi",
+    gpus=1,
+    arguments=("--gpu-memory-utilization", "0.30"),
+)
+SITE = Site(
+    "models",
+    {
+        "mlx": RuntimeImage("mlx", "docker.io/ai-how/mlx:1"),
+        "vllm": GPU,
+        "vllm-cpu": RuntimeImage("vllm-cpu", "docker.io/vllm/vllm-openai-cpu:v0.24.0", cpu="2"),
+    },
+    Bucket("http://minio.storage.svc:9000"),
+)
+SERVABLE = Servable(
+    "qa.run.100", "qa", "a" * 64, "s3://models/checkpoints/qa.run.100/f/model", "vllm"
+)
+ROUTE = Route("qa.run.100", "a" * 64, "http://10.0.0.7:80", "qa")
+
+
+def same(name: str, manifests: Any) -> bool:
+    """Whether the golden file says the same; with the variable set it does afterwards."""
+    text = yaml.safe_dump(manifests, sort_keys=False)
+    path = GOLDEN / f"{name}.yaml"
+    if os.environ.get("AI_HOW_WRITE_GOLDEN") == "1":
+        path.write_text(text)
+    return path.read_text() == text
+
+
+def test_an_inference_service_on_a_gpu() -> None:
+    assert same("inference_service", inference_service(SERVABLE, SITE))
+
+
+def test_an_inference_service_on_a_cpu() -> None:
+    small = replace(SERVABLE, runtime="mlx")
+    assert same("inference_service_cpu", inference_service(small, SITE))
+
+
+def test_an_endpoint() -> None:
+    assert same("endpoint", endpoint("qa", ROUTE, SITE))
+
+
+def test_what_a_site_needs_before_the_first_checkpoint() -> None:
+    assert same("site", site_manifests(SITE))
+
+
+def test_credentials_for_a_server_of_ones_own() -> None:
+    assert same("store_secret", store_secret(SITE, access_key="who", secret_key="what"))
+
+
+def test_credentials_for_aws_name_no_endpoint() -> None:
+    secret = store_secret(replace(SITE, bucket=Bucket(region="eu-1")), access_key="", secret_key="")
+    assert secret["metadata"]["annotations"] == {
+        "serving.kserve.io/s3-usehttps": "1",
+        "serving.kserve.io/s3-region": "eu-1",
+    }
+
+
+def test_a_storage_uri_ends_with_a_slash() -> None:
+    """Without it KServe 0.20 takes every key that begins alike."""
+    for location in (SERVABLE.location, SERVABLE.location + "/"):
+        made = inference_service(replace(SERVABLE, location=location), SITE)
+        assert (
+            made["spec"]["predictor"]["model"]["storageUri"] == f"{SERVABLE.location.rstrip('/')}/"
+        )
+
+
+def test_what_a_slot_serves_is_read_back() -> None:
+    assert served(inference_service(SERVABLE, SITE)) == SERVABLE
+
+
+def test_what_is_behind_an_endpoint_is_read_back() -> None:
+    assert routed(endpoint("qa", ROUTE, SITE)) == ("qa", ROUTE)
+
+
+@pytest.mark.parametrize("said", [None, "", "{", "[]", "7", '{"key": 1}', '{"more": 1}'])
+def test_a_record_that_somebody_damaged_is_named(said: str | None) -> None:
+    found = inference_service(SERVABLE, SITE)
+    found["metadata"]["annotations"].pop("ai-how/serves")
+    if said is not None:
+        found["metadata"]["annotations"]["ai-how/serves"] = said
+    with pytest.raises(PermanentError, match="read what InferenceService qa-run-100"):
+        served(found)
+
+
+def test_no_two_checkpoints_share_a_gpu_pod_for_a_moment() -> None:
+    strategy = inference_service(SERVABLE, SITE)["spec"]["predictor"]["deploymentStrategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
