@@ -9,9 +9,10 @@ import shutil
 import string
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from resources import atomic
@@ -163,39 +164,55 @@ def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
         ask.apply(kserve.resources(where))
     with step("waiting for nodes and KServe"):
         for name in names:
-            _until_there(ask, f"node/{name}")
+            _until(partial(_is_there, ask, f"node/{name}"), f"a {name}")
             ask.wait(f"node/{name}", "condition=Ready")
         for namespace, name in (("kube-system", "coredns"), ("kserve", kserve.DEPLOYMENT)):
             ask.wait(f"deployment/{name}", "condition=Available", "--namespace", namespace)
+        # While an API is missing, no namespace can be deleted.
+        ask.wait("apiservice/v1beta1.metrics.k8s.io", "condition=Available")
 
 
 def _until_answers(ask: Kubectl, where: Places) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            ask("get", "--raw", "/readyz", seconds=10)
-        except PermanentError as error:
-            supervisor = Supervisor(where.home)
-            gave_up = [each.name for each in supervisor.programs() if each.state == "FATAL"]
-            if gave_up or time.monotonic() > deadline:
-                name = next(iter(gave_up), "kube-apiserver")
-                last = "\n".join(supervisor.tail(name, 5))
-                raise PermanentError("the testbed", f"start {name}", last) from error
-            time.sleep(0.1)
-        else:
-            return
+    supervisor = Supervisor(where.home)
 
+    def answers() -> bool:
+        gave_up = [each.name for each in supervisor.programs() if each.state == "FATAL"]
+        if gave_up:
+            last = "\n".join(supervisor.tail(gave_up[0], 5))
+            raise NeedsRepair("the testbed", f"start {gave_up[0]}", last)
+        return ask("get", "--raw", "/readyz", seconds=10) == "ok"
 
-def _until_there(ask: Kubectl, what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not ask("get", what, "--ignore-not-found", "--output", "name").strip():
-        if time.monotonic() > deadline:
-            raise PermanentError("the testbed", f"have {what}", "it did not appear")
-        time.sleep(0.1)
+    _until(answers, "an API server that answers")
 
 
 def _until_established(ask: Kubectl) -> None:
-    ask("wait", "crd", "--all", "--for", "condition=Established", "--timeout=60s")
+    kind = '{.status.conditions[?(@.type=="Established")].status}'
+    query = f"jsonpath={{range .items[*]}}{kind},{{end}}"
+
+    def established() -> bool:
+        states = ask("get", "crd", "--output", query).rstrip(",").split(",")
+        return all(each == "True" for each in states)
+
+    _until(established, "established definitions")
+
+
+def _is_there(ask: Kubectl, what: str) -> bool:
+    return bool(ask("get", what, "--ignore-not-found", "--output", "name").strip())
+
+
+def _until(look: Callable[[], bool], what: str) -> None:
+    """Until it is true; a cluster that does not answer yet is asked again."""
+    deadline, problem = time.monotonic() + _PATIENCE_SECONDS, ""
+    while time.monotonic() < deadline:
+        try:
+            if look():
+                return
+        except NeedsRepair:
+            raise
+        except PermanentError as error:
+            problem = error.reason
+        time.sleep(0.1)
+    raise PermanentError("the testbed", f"have {what}", problem or "it did not come")
 
 
 def _manifest(name: str) -> str:

@@ -14,4 +14,4 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=true", seconds=180)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -116,9 +116,11 @@ def test_a_service_has_a_name_and_answers_under_it(cluster: Cluster, namespace: 
 
 
 def test_metrics_of_nodes_and_pods_are_there(cluster: Cluster) -> None:
+    path = "/apis/metrics.k8s.io/v1beta1/nodes"
+
     def measured() -> bool:
         try:
-            found = cluster.kubectl.get("--raw", "/apis/metrics.k8s.io/v1beta1/nodes")
+            found = json.loads(cluster.kubectl("get", "--raw", path))
         except PermanentError:
             return False
         return {each["metadata"]["name"] for each in found["items"]} == set(cluster.nodes)

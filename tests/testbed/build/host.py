@@ -16,7 +16,6 @@ _GO = (Path("/usr/local/go/bin"), Path("~/go/bin").expanduser(), Path("/usr/lib/
 _CNI_BRIDGE = Path("/usr/lib/cni/bridge")
 #: The package that brings each command.
 _PACKAGES = {
-    "busybox": "busybox-static",
     "containerd": "containerd",
     "ctr": "containerd",
     "runc": "runc",

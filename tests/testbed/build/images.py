@@ -54,29 +54,33 @@ def _static(name: str, target: str, program: Artefact) -> Artefact:
 
 
 def _busybox() -> Artefact:
-    """A shell and its tools, for pods of tests."""
+    """A shell and its tools, for pods of tests.
+
+    On top of Debian, and not static: that one dies where it looks a name up.
+    """
+    debian = _debian()
 
     def build(draft: Path) -> None:
-        program = Path(shutil.which("busybox") or "/bin/busybox")
-        names = commands.run([program, "--list"]).split()
-        layer = draft / "layer.tar"
+        base, layer = have(debian) / "base.tar", draft / "layer.tar"
+        program = draft / "busybox"
+        program.write_bytes(_member(base, "./bin/busybox", "./usr/bin/busybox"))
+        program.chmod(0o755)
         with tarfile.open(layer, "w") as tar:
-            _add_tmp(tar)
-            docker_archive.add_bytes(tar, "bin/busybox", program.read_bytes(), mode=0o755)
-            for name in sorted(set(names) - {"busybox"}):
-                _add_link(tar, f"bin/{name}", "busybox")
-        image = Image(pins.BUSYBOX_IMAGE, [layer], command=["sh"])
+            for name in sorted(set(commands.run([program, "--list"]).split()) - {"busybox"}):
+                _add_link(tar, f"usr/local/bin/{name}", "/bin/busybox")
+        image = Image(pins.BUSYBOX_IMAGE, [base, layer], command=["sh"])
         docker_archive.write(draft / ARCHIVE, [image])
         layer.unlink()
 
-    return Artefact("image-busybox", f"{_code(_busybox)}\n{pins.BUSYBOX_IMAGE}", build)
+    recipe = f"{_code(_busybox)}\n{pins.BUSYBOX_IMAGE}\n{debian.path.name}"
+    return Artefact("image-busybox", recipe, build)
 
 
 def _debian() -> Artefact:
-    """`base.tar`: Debian's smallest system with its Python."""
+    """`base.tar`: Debian's smallest system with its Python and busybox."""
 
     left_out = [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")]
-    command = ["mmdebstrap", "--variant=minbase", "--include=python3", "--quiet", *left_out]
+    command = ["mmdebstrap", "--variant=minbase", "--include=python3,busybox", "--quiet", *left_out]
 
     def build(draft: Path) -> None:
         commands.run([*command, pins.DEBIAN, draft / "base.tar"])
@@ -153,6 +157,14 @@ def _code(*functions: Callable[..., object]) -> str:
     """The text of what makes an image: a change of it makes the image anew."""
     written = [inspect.getsource(each) for each in functions]
     return "\n".join([*written, Path(docker_archive.__file__).read_text("utf-8")])
+
+
+def _member(archive: Path, *names: str) -> bytes:
+    """The content of the first of `names` that is in the tar."""
+    with tarfile.open(archive) as tar:
+        known = set(tar.getnames())
+        found = tar.extractfile(next(each for each in names if each in known))
+        return found.read() if found else b""
 
 
 def _add_tmp(tar: tarfile.TarFile) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -28,16 +29,21 @@ def start(places: Places, *, groups: Sequence[str]) -> Supervisor:
     """
     cgroups.make(_SYSTEM_GROUP, *groups)
     with places.log.open("wb") as log:
-        outer = subprocess.Popen(
-            ["unshare", "--fork", "--kill-child", "--pid", "--mount", "--mount-proc", "--net",
-             "--uts", "--ipc", sys.executable, "-m", "tests.testbed.run.cell_init",
-             str(places.home)],
+        # It leaves its parent at once: the cell outlives whoever asks for it.
+        subprocess.run(
+            ["setsid", "--fork", "unshare", "--fork", "--kill-child", "--pid", "--mount",
+             "--mount-proc", "--net", "--uts", "--ipc", sys.executable, "-m",
+             "tests.testbed.run.cell_init", str(places.home)],
             cwd=pins.REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env={**os.environ, MARKER: str(places.home)}, start_new_session=True,
+            env={**os.environ, MARKER: str(places.home)}, check=True,
         )  # fmt: skip
-    network.join_host(_first_process(outer, places))
+    network.join_host(_first_process(places))
     supervisor = Supervisor(places.home)
-    _until_up(supervisor, outer, places)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not supervisor.is_running():
+        if time.monotonic() > deadline or not is_running(places):
+            raise _failure(places)
+        time.sleep(0.05)
     return supervisor
 
 
@@ -54,22 +60,17 @@ def end(places: Places) -> list[int]:
     return ended
 
 
-def _first_process(outer: "subprocess.Popen[bytes]", places: Places) -> int:
+def _first_process(places: Places) -> int:
+    """The one whose parent is `unshare`, as the host numbers it."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline and outer.poll() is None:
-        children = psutil.Process(outer.pid).children()
-        if children:
-            return int(children[0].pid)
-        time.sleep(0.01)
+    while time.monotonic() < deadline:
+        for each in processes.marked(MARKER, str(places.home)):
+            with suppress(psutil.NoSuchProcess):
+                parent = each.parent()
+                if parent is not None and parent.name() == "unshare":
+                    return int(each.pid)
+        time.sleep(0.02)
     raise _failure(places)
-
-
-def _until_up(supervisor: Supervisor, outer: "subprocess.Popen[bytes]", places: Places) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not supervisor.is_running():
-        if time.monotonic() > deadline or outer.poll() is not None:
-            raise _failure(places)
-        time.sleep(0.05)
 
 
 def _failure(places: Places) -> PermanentError:

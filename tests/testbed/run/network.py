@@ -50,6 +50,8 @@ def prepare_cell(hosts: Mapping[str, str]) -> None:
     prefix = pins.NODE_NETWORK.partition("/")[2]
     _ip("address", "add", f"{pins.FIRST_NODE_ADDRESS}/{prefix}", "dev", BRIDGE)
     _ip("link", "set", BRIDGE, "up")
+    # A packet without a route is refused before kube-proxy's rules give it another aim.
+    _ip("route", "add", pins.SERVICE_NETWORK, "dev", BRIDGE)
     # Whatever serves outside of the testbed cannot be reached, and says so at once.
     _ip("route", "add", "unreachable", "default")
     for address, pods in hosts.items():
