@@ -21,6 +21,7 @@ _TAKE_OVER = (
     "take these fields out of what we apply, or take them over with `force`; "
     "`kubectl get --show-managed-fields -o yaml` shows who owns what"
 )
+_DENIED = "admission webhook"
 _QUOTA = "raise the ResourceQuota of the namespace, or ask for less"
 _RIGHTS = "give the platform's account this right (a Role and its binding)"
 _LOGIN = "log in anew, or renew the credentials in the kubeconfig"
@@ -110,7 +111,7 @@ def error(given: Answer, action: str, *, secret: bool = False) -> ExternalError:
 
 
 def _meaning(given: Answer) -> tuple[type[PermanentError], str | None]:
-    if "admission webhook" in given.message or "ValidatingAdmissionPolicy" in given.message:
+    if _DENIED in given.message or "ValidatingAdmissionPolicy" in given.message:
         return PermanentError, _WEBHOOK
     if given.status == 401:
         return NeedsRepair, _LOGIN
@@ -132,7 +133,7 @@ def _is_terminating(given: Answer) -> bool:
 
 def _withheld(given: Answer) -> str:
     """Which fields are wrong and why in the server's terms, without its sentences."""
-    if "admission webhook" in given.message:
+    if _DENIED in given.message:
         return (
             "an admission webhook denied it; its words are withheld, as they may quote the secret"
         )
