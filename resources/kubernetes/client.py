@@ -138,11 +138,12 @@ class Kubernetes:
         if wait.trouble:
             why = wait.trouble
             raise TransientError(SYSTEM, action, why.reason, hint=why.hint) from why
-        raise TransientError(SYSTEM, action, self.why(reference))
+        reason = explain(investigation.evidence(self, reference, wait.last))
+        raise TransientError(SYSTEM, action, reason)
 
     def why(self, reference: Reference) -> str:
         """One sentence of why an object is not ready, from all that the cluster tells of it."""
-        return explain(investigation.evidence(self, reference))
+        return explain(investigation.evidence(self, reference, self.get(reference)))
 
     def events(self, reference: Reference) -> list[Object]:
         """The events of an object, of this one and none of the same name before; newest last."""

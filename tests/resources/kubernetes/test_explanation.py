@@ -241,3 +241,20 @@ def test_an_object_that_is_going(finalizers: list[str] | None, told: str) -> Non
 )
 def test_whose_logs_tell_more(status: Object, expected: list[tuple[str, str, bool]]) -> None:
     assert list(troubled([pod(containerStatuses=[status])])) == expected
+
+
+def test_a_warning_counts_more_than_a_condition_that_only_says_not_yet() -> None:
+    found = {**DEPLOYMENT, "status": {"conditions": [condition("Available", "False", "minimum")]}}
+    told = why(found=found, events=[warning("no volume", at="2026-01-01T00:00:00Z")])
+    assert told == "Pod web: Failed: no volume"
+
+
+def test_a_warning_of_scheduling_is_over_once_the_pod_is_placed() -> None:
+    event = warning("0/2 nodes", at="2026-01-01T00:00:00Z", name="web-1")
+    told = why(events=[{**event, "reason": "FailedScheduling"}])
+    assert told == "nothing in the cluster says why"
+
+
+def test_a_condition_that_nobody_knows_counts_last() -> None:
+    found = {**DEPLOYMENT, "status": {"conditions": [condition("Ready", "Unknown", "working")]}}
+    assert why(found=found) == "Deployment web says Ready=Unknown: working"

@@ -1,8 +1,11 @@
 """What a failing API server, a wrong kubeconfig or a cut connection become."""
 
 import socket
+import ssl
+import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,33 @@ def test_what_answers_is_no_api_server(tmp_path: Path) -> None:
         with pytest.raises(TransientError, match="not an API server"):
             impatient(path).get(REFERENCE)
         thread.join()
+
+
+def test_a_certificate_of_somebody_else(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj",
+         "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path = tmp_path / "kubeconfig"
+        path.write_text(kubeconfig(f"https://127.0.0.1:{listener.getsockname()[1]}"), "utf-8")
+        thread = threading.Thread(target=_shake_hands, args=(listener, context))
+        thread.start()
+        with pytest.raises(NeedsRepair, match="certificate of the API server") as caught:
+            Kubernetes(path).get(REFERENCE)
+        thread.join()
+    assert "certificate-authority" in str(caught.value.hint)
+
+
+def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
+    connection, _ = listener.accept()
+    # The client turns away.
+    with connection, suppress(OSError):
+        context.wrap_socket(connection, server_side=True).close()
 
 
 def _greet(listener: socket.socket) -> None:
