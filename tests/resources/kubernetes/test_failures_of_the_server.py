@@ -66,13 +66,24 @@ def test_a_port_where_nothing_listens(tmp_path: Path) -> None:
     assert "kubeconfig" in str(caught.value.hint)
 
 
-def test_what_answers_is_no_api_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "not an API server"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe", "not an API server"),
+        (b"HTTP/1.1 502 Bad\r\nContent-Length: 2\r\n\r\n\xff\xfe", "could not get"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}", "does not answer"),
+        (b"no HTTP at all\r\n\r\n", "does not answer"),
+        (b"", "does not answer"),
+    ],
+)
+def test_what_answers_is_no_api_server(reply: bytes, reason: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         path = tmp_path / "kubeconfig"
         path.write_text(kubeconfig(f"http://127.0.0.1:{listener.getsockname()[1]}"), "utf-8")
-        thread = threading.Thread(target=_greet, args=(listener,))
+        thread = threading.Thread(target=_reply, args=(listener, reply))
         thread.start()
-        with pytest.raises(TransientError, match="not an API server"):
+        with pytest.raises(TransientError, match=reason):
             impatient(path).get(REFERENCE)
         thread.join()
 
@@ -104,11 +115,11 @@ def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
         context.wrap_socket(connection, server_side=True).close()
 
 
-def _greet(listener: socket.socket) -> None:
+def _reply(listener: socket.socket, reply: bytes) -> None:
     connection, _ = listener.accept()
     with connection:
         connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        connection.sendall(reply)
 
 
 def test_a_token_that_is_refused(api_server: ApiServer, cluster: Kubernetes) -> None:
