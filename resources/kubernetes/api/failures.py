@@ -47,6 +47,10 @@ class Forbidden(NeedsRepair):
     """The platform's account has no right to do that, or no quota left."""
 
 
+class Expired(TransientError):
+    """A version or a page that the server no longer has; what was asked for begins anew."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A refusal as the server put it; `retry_after` in seconds, None where it asks for none."""
@@ -101,6 +105,8 @@ def error(given: Answer, action: str, *, secret: bool = False) -> ExternalError:
         return FieldConflict(action, owners)
     quotes = secret and (given.status not in (401, 403, 404) or "webhook" in given.message)
     said = _withheld(given) if quotes else _shortened(given.message)
+    if given.status == 410:
+        return Expired(SYSTEM, action, said)
     if given.is_transient:
         return TransientError(SYSTEM, action, said)
     if _is_terminating(given):

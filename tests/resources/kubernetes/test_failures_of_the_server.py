@@ -255,6 +255,15 @@ def test_long_lists_come_in_pages(api_server: ApiServer, cluster: Kubernetes) ->
     assert len(cluster.listed(Kind("v1", "ConfigMap"), namespace="default")) == 1201
 
 
+def test_a_list_whose_next_page_expired_begins_anew(
+    api_server: ApiServer, cluster: Kubernetes
+) -> None:
+    for number in range(501):
+        api_server.store.put(config_map("default", f"number-{number}"))
+    api_server.expire_pages = 1
+    assert len(cluster.listed(Kind("v1", "ConfigMap"), namespace="default")) == 501
+
+
 def test_the_last_lines_of_a_log_are_read(api_server: ApiServer, cluster: Kubernetes) -> None:
     api_server.logs["web/server"] = "one\ntwo\nthree\n"
     pod = Reference("v1", "Pod", "web", "default")
