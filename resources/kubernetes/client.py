@@ -12,7 +12,7 @@ from typing import Any
 from resources.errors import TransientError
 from resources.kubernetes import conditions
 from resources.kubernetes.api.connection import Connection
-from resources.kubernetes.api.failures import SYSTEM, FieldConflict, NotFound
+from resources.kubernetes.api.failures import SYSTEM, Expired, FieldConflict, NotFound
 from resources.kubernetes.changes import Change, change
 from resources.kubernetes.conditions import Condition
 from resources.kubernetes.order import FIELD_MANAGER
@@ -80,18 +80,12 @@ class Kubernetes:
         labels: Mapping[str, str] | None = None,
     ) -> list[Object]:
         """All objects of a kind that have the labels; of all namespaces where none is given."""
-        action = f"list {kind}"
-        path = self.connection.resource(kind, action).path(namespace=namespace)
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
-        found: list[Object] = []
         options: dict[str, Any] = {"label_selector": selector} if selector else {}
-        while True:
-            page = self.connection.send("GET", path, action=action, limit=_PAGE, **options)
-            own = {"apiVersion": kind.api_version, "kind": kind.kind}
-            found += ({**own, **each} for each in page["items"])
-            options["_continue"] = page.get("metadata", {}).get("continue")
-            if not options["_continue"]:
-                return found
+        try:
+            return self._pages(kind, namespace, options)
+        except Expired:
+            return self._pages(kind, namespace, options)
 
     def patch(
         self, reference: Reference, body: Mapping[str, Any], *, subresource: str | None = None
@@ -138,11 +132,12 @@ class Kubernetes:
         if wait.trouble:
             why = wait.trouble
             raise TransientError(SYSTEM, action, why.reason, hint=why.hint) from why
-        raise TransientError(SYSTEM, action, self.why(reference))
+        reason = explain(investigation.evidence(self, reference, wait.last))
+        raise TransientError(SYSTEM, action, reason)
 
     def why(self, reference: Reference) -> str:
         """One sentence of why an object is not ready, from all that the cluster tells of it."""
-        return explain(investigation.evidence(self, reference))
+        return explain(investigation.evidence(self, reference, self.get(reference)))
 
     def events(self, reference: Reference) -> list[Object]:
         """The events of an object, of this one and none of the same name before; newest last."""
@@ -160,6 +155,20 @@ class Kubernetes:
         asked += [("previous", "true")] if previous else []
         path = f"{self._path(pod, action)}/log"
         return self.connection.text("GET", path, action=action, query_params=asked)
+
+    def _pages(self, kind: Kind, namespace: str | None, options: Mapping[str, Any]) -> list[Object]:
+        action = f"list {kind}"
+        path = self.connection.resource(kind, action).path(namespace=namespace)
+        own = {"apiVersion": kind.api_version, "kind": kind.kind}
+        found: list[Object] = []
+        following = ""
+        while True:
+            more = {"_continue": following} if following else {}
+            page = self.connection.send("GET", path, action=action, limit=_PAGE, **options, **more)
+            found += ({**own, **each} for each in page["items"])
+            following = page.get("metadata", {}).get("continue") or ""
+            if not following:
+                return found
 
     def _change(
         self, reference: Reference, action: str, *, subresource: str | None = None, **options: Any

@@ -30,6 +30,8 @@ class ApiServer:
         self.token = TOKEN
         self.forbidden: set[str] = set()
         self.requests: list[str] = []
+        #: How many further pages of lists are refused as too old.
+        self.expire_pages = 0
         self.watches_until = threading.Event()
         #: Answers that are given first, one a request; None drops the connection.
         self.failures: list[tuple[Refused, dict[str, str]] | None] = []
@@ -197,6 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.query.get("watch"):
             self._watch((group_version, plural, namespace))
             return
+        if "continue" in self.query and self.double.expire_pages:
+            self.double.expire_pages -= 1
+            raise Refused(410, "Expired", "The provided continue parameter is too old")
         with self.double.store.changed:
             revision = self.double.store.revision
             found = self.double.store.listed(group_version, plural, namespace)

@@ -126,16 +126,13 @@ class Connection:
             yield
         except HTTPError as failure:
             raise _Again(_unreachable(action, str(failure) or type(failure).__name__)) from failure
-        except ApiException as failure:
-            if not failure.status:
-                raise _tls(action, str(failure.reason)) from failure
-            given = _answer(failure)
-            problem = failures.error(given, action, secret=secret)
-            # The library's exception shows the whole answer, which may quote what was sent.
-            cause = None if secret else failure
-            if isinstance(problem, TransientError) and given.is_transient:
-                raise _Again(problem, given.retry_after) from cause
-            raise problem from cause
+        except (ApiException, AttributeError, UnicodeDecodeError) as failure:
+            # The library stumbles over refusals without a body (TLS) or with one that is no text.
+            refusal = failure if isinstance(failure, ApiException) else failure.__context__
+            if not isinstance(refusal, ApiException):
+                raise
+            # Its exception shows the whole answer, which may quote what was sent.
+            raise _meant(refusal, action, secret=secret) from None if secret else failure
 
     @cached_property
     def _client(self) -> Any:
@@ -174,6 +171,14 @@ class _Again(Exception):
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
+
+
+def _meant(refusal: Any, action: str, *, secret: bool) -> Exception:
+    if not refusal.status:
+        return _tls(action, str(refusal.reason))
+    given = _answer(refusal)
+    problem = failures.error(given, action, secret=secret)
+    return _Again(problem, given.retry_after) if given.is_transient else problem
 
 
 def _answer(failure: Any) -> Answer:

@@ -21,6 +21,7 @@ _TAKE_OVER = (
     "take these fields out of what we apply, or take them over with `force`; "
     "`kubectl get --show-managed-fields -o yaml` shows who owns what"
 )
+_DENIED = "admission webhook"
 _QUOTA = "raise the ResourceQuota of the namespace, or ask for less"
 _RIGHTS = "give the platform's account this right (a Role and its binding)"
 _LOGIN = "log in anew, or renew the credentials in the kubeconfig"
@@ -44,6 +45,10 @@ class NotFound(NeedsRepair):
 
 class Forbidden(NeedsRepair):
     """The platform's account has no right to do that, or no quota left."""
+
+
+class Expired(TransientError):
+    """A version or a page that the server no longer has; what was asked for begins anew."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ def error(given: Answer, action: str, *, secret: bool = False) -> ExternalError:
         return FieldConflict(action, owners)
     quotes = secret and (given.status not in (401, 403, 404) or "webhook" in given.message)
     said = _withheld(given) if quotes else _shortened(given.message)
+    if given.status == 410:
+        return Expired(SYSTEM, action, said)
     if given.is_transient:
         return TransientError(SYSTEM, action, said)
     if _is_terminating(given):
@@ -110,7 +117,7 @@ def error(given: Answer, action: str, *, secret: bool = False) -> ExternalError:
 
 
 def _meaning(given: Answer) -> tuple[type[PermanentError], str | None]:
-    if "admission webhook" in given.message or "ValidatingAdmissionPolicy" in given.message:
+    if _DENIED in given.message or "ValidatingAdmissionPolicy" in given.message:
         return PermanentError, _WEBHOOK
     if given.status == 401:
         return NeedsRepair, _LOGIN
@@ -132,7 +139,7 @@ def _is_terminating(given: Answer) -> bool:
 
 def _withheld(given: Answer) -> str:
     """Which fields are wrong and why in the server's terms, without its sentences."""
-    if "admission webhook" in given.message:
+    if _DENIED in given.message:
         return (
             "an admission webhook denied it; its words are withheld, as they may quote the secret"
         )

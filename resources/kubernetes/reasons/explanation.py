@@ -38,15 +38,19 @@ def explain(evidence: Evidence) -> str:
     if held:
         return held
     pods = sorted(evidence.pods, key=_age, reverse=True)
-    for causes in (_of_containers(pods, evidence), _of_scheduling(pods), _of_pods(pods)):
+    objects = [*evidence.made, evidence.found]
+    for causes in (
+        _of_containers(pods, evidence),
+        _of_scheduling(pods),
+        _of_pods(pods),
+        _of_conditions(objects, kind="ReplicaFailure", status="True"),
+        _of_events(evidence.events),
+        _of_conditions(objects, status="False"),
+        _of_waiting(pods),
+        _of_conditions(objects, status="Unknown"),
+    ):
         for cause in causes:
             return cause
-    for cause in _of_objects([*evidence.made, evidence.found]):
-        return cause
-    for cause in _of_events(evidence.events):
-        return cause
-    for cause in _of_waiting(evidence.found, pods):
-        return cause
     return "nothing in the cluster says why"
 
 
@@ -117,15 +121,13 @@ def _of_pods(pods: Iterable[Object]) -> Iterator[str]:
             yield reason
 
 
-def _of_objects(found: Iterable[Object]) -> Iterator[str]:
-    """What an object says of itself: what failed first, then what is not true yet."""
-    listed = [(each, condition) for each in found for condition in _conditions(each)]
-    for each, condition in listed:
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            yield _said(each, condition)
-    for each, condition in listed:
-        if condition.get("status") == "False" and condition.get("message"):
-            yield _said(each, condition)
+def _of_conditions(found: Iterable[Object], *, status: str, kind: str = "") -> Iterator[str]:
+    """What objects say of themselves in words."""
+    for each in found:
+        for condition in _conditions(each):
+            matches = condition.get("status") == status and kind in ("", condition.get("type"))
+            if matches and condition.get("message"):
+                yield _said(each, condition)
 
 
 def _said(found: Object, condition: Object) -> str:
@@ -136,6 +138,8 @@ def _said(found: Object, condition: Object) -> str:
 
 def _of_events(events: Sequence[Object]) -> Iterator[str]:
     warnings = [each for each in events if each.get("type") == "Warning"]
+    # Whether a pod is scheduled now stands in its conditions.
+    warnings = [each for each in warnings if each.get("reason") != "FailedScheduling"]
     for each in sorted(warnings, key=when, reverse=True):
         regards = each.get("involvedObject") or {}
         who = f"{regards.get('kind', 'it')} {regards.get('name', '')}".strip()
@@ -144,16 +148,13 @@ def _of_events(events: Sequence[Object]) -> Iterator[str]:
         yield reason
 
 
-def _of_waiting(found: Object, pods: Iterable[Object]) -> Iterator[str]:
+def _of_waiting(pods: Iterable[Object]) -> Iterator[str]:
     for pod in pods:
         for each, role in _containers(pod):
             if not each.get("ready"):
                 name = pod["metadata"]["name"]
                 reason = f"{role} {each['name']} of pod {name} is not ready yet"
                 yield reason
-    for condition in _conditions(found):
-        if condition.get("status") == "Unknown" and condition.get("message"):
-            yield _said(found, condition)
 
 
 def _containers(pod: Object) -> Iterator[tuple[Object, str]]:

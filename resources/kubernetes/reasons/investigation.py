@@ -26,20 +26,19 @@ _LABELS_BY_KIND = {
 }
 
 
-def evidence(cluster: "Kubernetes", reference: Reference) -> Evidence:
-    """All of it; what may not be read is left out."""
-    found = cluster.get(reference)
+def evidence(cluster: "Kubernetes", reference: Reference, found: Object | None) -> Evidence:
+    """All that there is of the object `found`; what may not be read is left out."""
     if found is None:
         return Evidence(None)
     labels = _labels_of_pods(found)
     if reference.kind == "Pod":
         made, pods = [], [found]
     elif labels and reference.namespace:
-        pods = cluster.listed(_PODS, namespace=reference.namespace, labels=labels)
+        pods = _listed(cluster, _PODS, reference.namespace, labels)
         made = [
             each
             for kind in _MADE
-            for each in cluster.listed(kind, namespace=reference.namespace, labels=labels)
+            for each in _listed(cluster, kind, reference.namespace, labels)
             if uid(each) != uid(found)
         ]
     else:
@@ -53,9 +52,17 @@ def events_of(
 ) -> list[Object]:
     """The events that regard these very objects, oldest first."""
     uids = {uid(each) for each in objects}
-    listed = cluster.listed(_EVENTS, namespace=reference.namespace or "default")
+    listed = _listed(cluster, _EVENTS, reference.namespace or "default", {})
     own = [each for each in listed if (each.get("involvedObject") or {}).get("uid") in uids]
     return sorted(own, key=when)
+
+
+def _listed(
+    cluster: "Kubernetes", kind: Kind, namespace: str, labels: dict[str, str]
+) -> list[Object]:
+    with suppress(ExternalError):
+        return cluster.listed(kind, namespace=namespace, labels=labels)
+    return []
 
 
 def _labels_of_pods(found: Object) -> dict[str, str]:
