@@ -151,4 +151,4 @@ def _attach(registry: Registry, manifest: Manifest, page: str) -> str:
 def _page_address(registry: Registry, manifest: Manifest) -> str:
     """Where a browser finds the page by the end of this run; empty for what is not registered."""
     version = registry.version(manifest.model, manifest.key, manifest.digest)
-    return f"{registry.page(version)}/artifacts/{PAGE}" if version else ""
+    return registry.attachment(version, PAGE) if version else ""

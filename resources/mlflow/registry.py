@@ -142,7 +142,11 @@ class Registry:
         """Keep a text artifact with the checkpoint's run; returns its address in the UI."""
         with self._errors(f"attach {name} to `{version.key}`"):
             self._client.log_text(version.run_id, text, name)
-            return f"{self.page(version)}/artifacts/{name}"
+            return self.attachment(version, name)
+
+    def attachment(self, version: Version, name: str) -> str:
+        """The address in the UI of what is, or will be, attached under this name."""
+        return f"{self.page(version)}/artifacts/{name}"
 
     def page(self, version: Version) -> str:
         """The address of the run in MLflow's UI."""

@@ -93,7 +93,7 @@ class MemoryRegistry(Registry):
     def attach(self, version: Version, name: str, text: str) -> str:
         self._require_up(f"attach {name} to `{version.key}`")
         self.attached[version.key, name] = text
-        return f"{self.page(version)}/artifacts/{name}"
+        return self.attachment(version, name)
 
     def page(self, version: Version) -> str:
         return f"{self.url}/#/experiments/1/runs/{version.run_id}"
