@@ -10,12 +10,11 @@ from cloud_assets.evaluation import assets as evaluation
 from cloud_assets.lineage import fetcher
 from cloud_assets.models import assets as models
 from cloud_assets.serving import assets as serving
+from cloud_assets.serving_backends import serving_backend
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
-from resources.process_serving import ProcessServing, tuned
-from resources.supervisor import Supervisor
 from sensors import checkpoints, drift, failures
 
 STAGES = [
@@ -47,17 +46,11 @@ def outside_world(settings: Settings) -> Mapping[str, object]:
     store = ObjectStore(
         settings.store_url, endpoint=settings.store.endpoint, region=settings.store.region
     )
-    serving = ProcessServing(
-        settings.home,
-        supervisor=Supervisor(settings.home),
-        runtimes=tuned(settings.serving.arguments, settings.serving.memory_share),
-        fetch=fetcher(store),
-    )
     return {
         "settings": settings,
         "store": store,
         "registry": Registry(settings.registry_url),
-        "serving": serving,
+        "serving": serving_backend(settings, fetcher(store)),
     }
 
 

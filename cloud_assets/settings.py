@@ -8,22 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cloud_assets.identity import MODEL_PATTERN
+from cloud_assets.section import Seconds, Section
+from cloud_assets.serving_settings import Serving
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
 #: Below home: what a killed process may leave behind, cleared when the platform starts.
 TEMPORARY = "tmp"
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Ports(Section):
@@ -94,47 +89,6 @@ class Registry(Section):
     url: str | None = Field(
         default=None, description="`http://…` of an MLflow server that others run"
     )
-
-
-class Serving(Section):
-    """How checkpoints are served."""
-
-    runtime: Literal["mlx", "vllm"] = Field(
-        default="mlx", description="the model server: `mlx` on CPUs, `vllm` where a GPU is"
-    )
-    base_models: dict[str, Path] = Field(
-        default_factory=dict,
-        description="the directory of each base model that LoRA adapters name, "
-        "as in `Qwen/Qwen3-8B: /models/qwen3-8b`",
-    )
-    keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
-        default=1, description="how many former champions stay up for a rollback"
-    )
-    gpu_memory_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None,
-        description="the share of the GPU's memory that one `vllm` server takes; by default so "
-        "much that the champion, the warm ones and a candidate fit beside one another",
-    )
-    arguments: tuple[str, ...] = Field(
-        default=(),
-        description="further arguments of the model server, as in `[--max-model-len, 8192]`",
-    )
-    timeout_seconds: Seconds = Field(
-        default=120,
-        description="how long a model server may take until its first answer; 600 by default for "
-        "`vllm`, of which cold starts of 31 to 224 s were seen",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _patience(cls, given: object) -> object:
-        if isinstance(given, dict) and given.get("runtime") == "vllm":
-            return {"timeout_seconds": 600, **given}
-        return given
-
-    @property
-    def memory_share(self) -> float:
-        return self.gpu_memory_share or 0.9 / (self.keep_warm + 2)
 
 
 class Evaluation(Section):
@@ -281,9 +235,7 @@ class Settings(Section):
                 "roots": tuple(
                     root.model_copy(update={"path": absolute(root.path)}) for root in self.roots
                 ),
-                "serving": self.serving.model_copy(
-                    update={"base_models": _each(absolute, self.serving.base_models)}
-                ),
+                "serving": self.serving.resolved(absolute),
                 "evaluation": self.evaluation.model_copy(
                     update={"suites": _each(absolute, self.evaluation.suites)}
                 ),

@@ -18,7 +18,8 @@ from cloud_assets.lineage import (
     registered,
     servable,
 )
-from cloud_assets.settings import Serving, Settings
+from cloud_assets.serving_settings import Serving
+from cloud_assets.settings import Settings
 from resources.errors import (
     AiHowError,
     NeedsRepair,

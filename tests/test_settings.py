@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cloud_assets.settings import Serving, Settings
+from cloud_assets.serving_settings import Serving
+from cloud_assets.settings import Settings
 
 
 def settings(**platform: object) -> Settings:

@@ -1,6 +1,7 @@
 """Serving on Kubernetes: one InferenceService a checkpoint, one stable Service an endpoint."""
 
 from resources.kserve.backend import KServe
+from resources.kserve.fronted import Fronted
 from resources.kserve.site import Bucket, RuntimeImage, Site
 
-__all__ = ["Bucket", "KServe", "RuntimeImage", "Site"]
+__all__ = ["Bucket", "Fronted", "KServe", "RuntimeImage", "Site"]

@@ -12,23 +12,35 @@ from resources.kserve import lease, manifests, names, runtimes
 from resources.kserve.addresses import service_url
 from resources.kserve.site import Site
 from resources.kserve.start import Start, state_of
-from resources.kubernetes import Kind, Kubernetes, Object
+from resources.kubernetes import Change, Kind, Kubernetes, Object, Prune, apply_all
 from resources.serving import Route, Servable, Served, Slot, SlotState
 
 _INFERENCE_SERVICE = Kind(manifests.API_VERSION, manifests.KIND)
 _SERVICE = Kind("v1", "Service")
 _GONE_SECONDS = 120.0
+#: The set of manifests that a site needs.
+PART_OF = "ai-how-serving"
 
 
 class KServe:
-    """`resources.serving.ServingBackend` on one cluster, with `manifests.site_manifests` applied.
+    """`resources.serving.ServingBackend` on one cluster.
 
-    A slot is an InferenceService, an endpoint a Service; both carry what they are for.
+    A slot is an InferenceService, an endpoint a Service; both carry what they are for. What the
+    site needs is applied once by each process, before the first checkpoint.
     """
 
     def __init__(self, cluster: Kubernetes, site: Site) -> None:
         self.cluster = cluster
         self.site = site
+        self._prepared = False
+
+    def prepare(self) -> list[Change]:
+        """Have namespace, account, credentials and runtimes; what that changed."""
+        changes = apply_all(
+            self.cluster, manifests.site_manifests(self.site), part_of=PART_OF, prune=Prune.SAFE
+        )
+        self._prepared = True
+        return [each for each in changes if each.outcome != "unchanged"]
 
     def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
         """See `ServingBackend.serve`; a slot that did not come up is taken away again.
@@ -38,6 +50,8 @@ class KServe:
         """
         deadline = time.monotonic() + timeout_seconds
         self._refuse(servable)
+        if not self._prepared:
+            self.prepare()
         wanted = manifests.inference_service(servable, self.site)
         name = str(wanted["metadata"]["name"])
         found = self.cluster.get(manifests.slot_reference(self.site, name))

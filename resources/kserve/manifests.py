@@ -95,20 +95,21 @@ def endpoint(model: str, route: Route, site: Site) -> Object:
 
 
 def site_manifests(site: Site) -> list[Object]:
-    """What must be there before the first checkpoint: runtimes and the account of the pods.
-
-    The Secret that the account names holds credentials and is made elsewhere.
-    """
+    """What must be there before the first checkpoint: runtimes, account and credentials."""
+    namespace: Object = {
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": site.namespace}
+    }  # fmt: skip
     account: Object = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {"name": ACCOUNT, "namespace": site.namespace},
         "secrets": [{"name": SECRET}],
     }
-    return [account, *runtimes.serving_runtimes(site)]
+    secret = [store_secret(site)] if site.bucket.access_key else []
+    return [namespace, *secret, account, *runtimes.serving_runtimes(site)]
 
 
-def store_secret(site: Site, *, access_key: str, secret_key: str) -> Object:
+def store_secret(site: Site) -> Object:
     """The credentials as KServe's storage initializer reads them."""
     address = site.bucket.endpoint
     return {
@@ -123,7 +124,10 @@ def store_secret(site: Site, *, access_key: str, secret_key: str) -> Object:
                 "serving.kserve.io/s3-region": site.bucket.region,
             },
         },
-        "stringData": {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
+        "stringData": {
+            "AWS_ACCESS_KEY_ID": site.bucket.access_key,
+            "AWS_SECRET_ACCESS_KEY": site.bucket.secret_key,
+        },
     }
 
 

@@ -20,11 +20,13 @@ class RuntimeImage:
 class Bucket:
     """How pods reach the object store; `endpoint` with its scheme, empty for AWS itself.
 
-    The credentials are in a Secret of the namespace, never in a manifest of ours.
+    Without credentials the Secret that holds them is made by somebody else.
     """
 
     endpoint: str = ""
     region: str = "us-east-1"
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

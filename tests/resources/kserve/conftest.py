@@ -9,9 +9,8 @@ import pytest
 from minio import Minio
 
 from examples import tiny_llama
-from resources.kserve import Bucket, RuntimeImage, Site
-from resources.kserve.manifests import site_manifests, store_secret
-from resources.kubernetes import Kubernetes, apply_all
+from resources.kserve import Bucket, KServe, RuntimeImage, Site
+from resources.kubernetes import Kubernetes
 from resources.serving import Servable
 from tests.testbed import pins
 from tests.testbed.cluster import S3, Cluster
@@ -60,12 +59,11 @@ def kubernetes(cluster: Cluster) -> Kubernetes:
 
 @pytest.fixture
 def site(cluster: Cluster, kubernetes: Kubernetes, s3: S3) -> Iterator[Site]:
-    """With runtimes, account and credentials applied."""
+    """With namespace, runtimes, account and credentials applied."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "namespace", name)
-    made = Site(name, {"mlx": MLX}, Bucket(s3.endpoint))
-    secret = store_secret(made, access_key=s3.access_key, secret_key=s3.secret_key)
-    apply_all(kubernetes, [secret, *site_manifests(made)], part_of="test")
+    bucket = Bucket(s3.endpoint, access_key=s3.access_key, secret_key=s3.secret_key)
+    made = Site(name, {"mlx": MLX}, bucket)
+    KServe(kubernetes, made).prepare()
     yield made
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 

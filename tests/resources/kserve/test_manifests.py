@@ -74,11 +74,21 @@ def test_what_a_site_needs_before_the_first_checkpoint() -> None:
 
 
 def test_credentials_for_a_server_of_ones_own() -> None:
-    assert same("store_secret", store_secret(SITE, access_key="who", secret_key="what"))
+    bucket = Bucket("http://minio.storage.svc:9000", access_key="who", secret_key="what")
+    assert same("store_secret", store_secret(replace(SITE, bucket=bucket)))
+
+
+def test_credentials_of_somebody_else_are_left_alone() -> None:
+    kinds = [each["kind"] for each in site_manifests(SITE)]
+    assert "Secret" not in kinds
+
+
+def test_credentials_show_in_no_error() -> None:
+    assert "what" not in repr(Bucket(access_key="who", secret_key="what"))
 
 
 def test_credentials_for_aws_name_no_endpoint() -> None:
-    secret = store_secret(replace(SITE, bucket=Bucket(region="eu-1")), access_key="", secret_key="")
+    secret = store_secret(replace(SITE, bucket=Bucket(region="eu-1")))
     assert secret["metadata"]["annotations"] == {
         "serving.kserve.io/s3-usehttps": "1",
         "serving.kserve.io/s3-region": "eu-1",
