@@ -53,11 +53,9 @@ def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
     return {
         "serviceAccountName": ACCOUNT,
         "minReplicas": 1,
-        # A surge waits for a second GPU for ever where there is one.
-        "deploymentStrategy": {
-            "type": "RollingUpdate",
-            "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
-        },
+        # A surge waits for ever where there is one GPU; a rolling update without one lets the
+        # Deployment call itself available, and KServe the model ready, with no pod at all.
+        "deploymentStrategy": {"type": "Recreate"},
         "labels": {names.SLOT_LABEL: "true"},
         **gpu,
         "model": {

@@ -7,12 +7,13 @@ import time
 from datetime import datetime
 
 from resources.errors import PermanentError, TransientError
-from resources.kserve import manifests, names
+from resources.kserve import manifests, names, runtimes
 from resources.kserve.addresses import service_url
 from resources.kserve.site import Site
 from resources.kubernetes import Condition, Kind, Kubernetes, Object, Reference, rolled_out
 from resources.kubernetes.conditions import condition_of
 from resources.openai import readiness
+from resources.process_serving.runtimes import MLX, last_words
 from resources.serving import SlotState
 
 _POD = Kind("v1", "Pod")
@@ -22,7 +23,14 @@ _FAILED = frozenset({"BlockedByFailedLoad", "InvalidSpec"})
 #: So long a slot is given before the cluster is asked what holds it up.
 _LOOK_SECONDS = 5.0
 #: What the cluster's sentences hold where no waiting mends it; anything else may come right.
-_HOPELESS = ("ended with exit status", "OOMKilled", "cannot start (")
+_HOPELESS = (
+    "ended with exit status",
+    "OOMKilled",
+    "cannot start (",
+    # The port opens once the model is loaded, or when it cannot be.
+    "HTTP probe failed with statuscode",
+)
+_LOG_LINES = 200
 
 
 def state_of(found: Object) -> tuple[SlotState, str]:
@@ -99,16 +107,36 @@ class Start:
     def _give_up_if_hopeless(self) -> None:
         words = self._cluster.why(self._reference)
         if any(each in words for each in _HOPELESS):
-            raise PermanentError(f"the slot {self._name}", "start its model server", words)
+            raise self._refused(words)
         self._left(words)
+
+    def _refused(self, words: str) -> PermanentError:
+        said = "; ".join(filter(None, (words, self._last_words())))
+        return PermanentError(f"the slot {self._name}", "start its model server", said)
+
+    def _last_words(self) -> str:
+        """What the model server's own log says of its end; empty where there is none yet."""
+        for pod in self._pods():
+            reference = Reference("v1", "Pod", pod["metadata"]["name"], self._site.namespace)
+            try:
+                text = self._cluster.log_tail(
+                    reference, container=runtimes.CONTAINER, lines=_LOG_LINES
+                )
+            except (PermanentError, TransientError):
+                continue
+            return last_words(tuple(text.splitlines()), MLX.noise)
+        return ""
+
+    def _pods(self) -> list[Object]:
+        label = {names.PREDICTOR_LABEL: self._name}
+        return self._cluster.listed(_POD, namespace=self._site.namespace, labels=label)
 
     def _failed(self, found: Object | None) -> PermanentError | TransientError:
         if found is None:
             return TransientError(f"the slot {self._name}", "start", "it was deleted meanwhile")
         words = self._cluster.why(self._reference)
         told = state_of(found)[1]
-        reason = words if any(each in words for each in _HOPELESS) else f"{told}; {words}"
-        return PermanentError(f"the slot {self._name}", "start its model server", reason)
+        return self._refused(words if any(each in words for each in _HOPELESS) else told)
 
     def _left(self, words: str = "") -> float:
         """Raises TransientError where nothing is left."""
@@ -124,8 +152,7 @@ class Start:
 
     def _download(self) -> dict[str, float]:
         """How long the storage initializer took; nothing where its pod does not tell any more."""
-        label = {names.PREDICTOR_LABEL: self._name}
-        for pod in self._cluster.listed(_POD, namespace=self._site.namespace, labels=label):
+        for pod in self._pods():
             for each in pod["status"].get("initContainerStatuses") or ():
                 ended = (each.get("state") or {}).get("terminated")
                 if each["name"] == _INITIALIZER and ended:

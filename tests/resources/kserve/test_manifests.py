@@ -122,6 +122,6 @@ def test_a_record_that_somebody_damaged_is_named(said: str | None) -> None:
         served(found)
 
 
-def test_no_two_checkpoints_share_a_gpu_pod_for_a_moment() -> None:
+def test_a_changed_slot_waits_for_no_second_gpu_and_is_not_called_ready_without_a_pod() -> None:
     strategy = inference_service(SERVABLE, SITE)["spec"]["predictor"]["deploymentStrategy"]
-    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert strategy == {"type": "Recreate"}
