@@ -163,7 +163,7 @@ class Kubernetes:
         found: list[Object] = []
         following = ""
         while True:
-            more = {"_continue": following} if following else {}
+            more: dict[str, Any] = {"_continue": following} if following else {}
             page = self.connection.send("GET", path, action=action, limit=_PAGE, **options, **more)
             found += ({**own, **each} for each in page["items"])
             following = page.get("metadata", {}).get("continue") or ""
