@@ -134,8 +134,9 @@ def test_a_pod_that_no_node_takes(kubernetes: Kubernetes, namespace: str) -> Non
 def test_a_secret_that_is_not_there(kubernetes: Kubernetes, namespace: str) -> None:
     source = {"secretRef": {"name": "absent"}}
     manifest = deployment(namespace, STAYS, envFrom=[source])
-    told = reason(kubernetes, kubernetes.apply(manifest).reference, "absent")
+    told = reason(kubernetes, kubernetes.apply(manifest).reference, "cannot start")
     assert "cannot start (CreateContainerConfigError)" in told
+    assert 'secret "absent" not found' in told
 
 
 def test_a_probe_that_fails(kubernetes: Kubernetes, namespace: str) -> None:
