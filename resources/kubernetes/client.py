@@ -165,7 +165,7 @@ class Kubernetes:
         while True:
             more: dict[str, Any] = {"_continue": following} if following else {}
             page = self.connection.send("GET", path, action=action, limit=_PAGE, **options, **more)
-            found += ({**own, **each} for each in page["items"])
+            found += ({**own, **each} for each in page["items"] or ())
             following = page.get("metadata", {}).get("continue") or ""
             if not following:
                 return found

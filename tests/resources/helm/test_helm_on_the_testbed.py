@@ -34,7 +34,8 @@ spec:
           image: {{ .Values.image }}
           command: ["sleep", "3600"]
 """
-ABSENT = "registry.invalid/absent:1"
+#: Where no registry listens, so that nothing is asked of the network.
+ABSENT = "127.0.0.1:1/absent:1"
 
 
 @pytest.fixture
