@@ -198,60 +198,51 @@ def test_kserve_refuses_a_runtime_with_its_own_words(
     assert "webhook" in str(caught.value.hint)
 
 
-def runtime(namespace: str, image: str) -> Object:
-    container = {"name": "kserve-container", "image": image, "command": STAYS}
-    return {
-        "apiVersion": "serving.kserve.io/v1alpha1",
-        "kind": "ServingRuntime",
-        "metadata": {"name": "test", "namespace": namespace},
-        "spec": {
-            "containers": [container],
-            "multiModel": False,
-            "supportedModelFormats": [{"name": "x"}],
-        },
-    }
-
-
-def inference_service(namespace: str) -> Object:
-    model = {"modelFormat": {"name": "x"}, "runtime": "test"}
+def inference_service(namespace: str, **predictor: Any) -> Object:
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {"name": "web", "namespace": namespace},
-        "spec": {"predictor": {"model": model}},
+        "spec": {"predictor": predictor},
     }
 
 
+def custom(image: str) -> Object:
+    return {"name": "kserve-container", "image": image, "command": STAYS}
+
+
 def test_the_pods_of_an_inference_service_are_asked(kubernetes: Kubernetes, namespace: str) -> None:
-    kubernetes.apply(runtime(namespace, ABSENT))
-    reference = kubernetes.apply(inference_service(namespace)).reference
+    service = inference_service(namespace, containers=[custom(ABSENT)])
+    reference = kubernetes.apply(service).reference
     told = reason(kubernetes, reference, "cannot have its image")
     assert "container kserve-container of pod web-predictor-" in told
+
+
+def test_the_download_of_a_model_is_asked(kubernetes: Kubernetes, namespace: str) -> None:
+    container = {
+        **custom(pins.BUSYBOX_IMAGE),
+        "env": [{"name": "STORAGE_URI", "value": "s3://absent/model/"}],
+    }
+    reference = kubernetes.apply(inference_service(namespace, containers=[container])).reference
+    told = reason(kubernetes, reference, "its last words")
+    assert told.startswith("init container storage-initializer of pod web-predictor-")
 
 
 def test_the_quota_that_stops_an_inference_service_is_told(
     kubernetes: Kubernetes, namespace: str
 ) -> None:
     apply_quota(kubernetes, namespace)
-    kubernetes.apply(runtime(namespace, pins.BUSYBOX_IMAGE))
-    reference = kubernetes.apply(inference_service(namespace)).reference
+    service = inference_service(namespace, containers=[custom(pins.BUSYBOX_IMAGE)])
+    reference = kubernetes.apply(service).reference
     assert "exceeded quota: none" in reason(kubernetes, reference, "quota")
 
 
 def test_a_missing_runtime_is_told_by_its_event(kubernetes: Kubernetes, namespace: str) -> None:
-    service = {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {"name": "web", "namespace": namespace},
-        "spec": {
-            "predictor": {
-                "model": {
-                    "modelFormat": {"name": "none-such"},
-                    "runtime": "absent",
-                    "storageUri": "s3://bucket/model/",
-                }
-            }
-        },
+    model = {
+        "modelFormat": {"name": "none-such"},
+        "runtime": "absent",
+        "storageUri": "s3://bucket/model/",
     }
+    service = inference_service(namespace, model=model)
     told = reason(kubernetes, kubernetes.apply(service).reference, "absent")
     assert "absent" in told
