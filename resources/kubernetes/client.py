@@ -163,9 +163,9 @@ class Kubernetes:
         found: list[Object] = []
         following = ""
         while True:
-            more = {"_continue": following} if following else {}
+            more: dict[str, Any] = {"_continue": following} if following else {}
             page = self.connection.send("GET", path, action=action, limit=_PAGE, **options, **more)
-            found += ({**own, **each} for each in page["items"])
+            found += ({**own, **each} for each in page["items"] or ())
             following = page.get("metadata", {}).get("continue") or ""
             if not following:
                 return found

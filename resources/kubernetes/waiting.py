@@ -55,7 +55,7 @@ class Wait:
         only: dict[str, Any] = {"field_selector": f"metadata.name={self._reference.name}"}
         listed = self._connection.send("GET", path, **once, **only)
         kind = {"apiVersion": self._reference.api_version, "kind": self._reference.kind}
-        self.last = next(({**kind, **each} for each in listed["items"]), None)
+        self.last = next(({**kind, **each} for each in listed["items"] or ()), None)
         yield self.last
         limit = min(self._left(), _SILENCE_SECONDS)
         if limit <= 0:

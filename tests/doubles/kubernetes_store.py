@@ -242,8 +242,9 @@ def _require_base64(values: Mapping[str, str]) -> None:
         try:
             base64.b64decode(each, validate=True)
         except binascii.Error as error:
-            message = f'unable to decode: illegal base64 data, error found in |"data":"{each}"|'
-            raise Refused(400, "BadRequest", message) from error
+            # The real one does not quote the value here; others of its sentences do.
+            message = f"failed to convert new object: illegal base64 data in {each}"
+            raise Refused(500, "", message) from error
 
 
 def _conflict(found: list[Any], api_version: str) -> Refused:

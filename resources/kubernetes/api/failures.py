@@ -15,7 +15,7 @@ SYSTEM = "Kubernetes"
 _LONGEST = 1000
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 #: The server wraps these faults of a manifest in a 500.
-_NOT_IN_SCHEMA = re.compile(r"failed to create typed patch object|field not declared in schema")
+_UNFIT = re.compile(r"failed to create typed patch object|failed to convert new object")
 _OWNER = re.compile(r'conflict with "([^"]+)"')
 _TAKE_OVER = (
     "take these fields out of what we apply, or take them over with `force`; "
@@ -65,7 +65,7 @@ class Answer:
     def is_transient(self) -> bool:
         if self.status == 409:
             return not self.owners() and self.reason != "AlreadyExists"
-        return self.status in _TRANSIENT and not _NOT_IN_SCHEMA.search(self.message)
+        return self.status in _TRANSIENT and not _UNFIT.search(self.message)
 
     def owners(self) -> dict[str, list[str]]:
         """The fields of each manager that stand against an apply."""

@@ -34,6 +34,7 @@ def test_a_body_that_is_no_status(body: str) -> None:
         (500, "etcdserver: leader changed", TransientError),
         (500, "failed calling webhook: connection refused", TransientError),
         (500, "failed to create typed patch object: .x: field not declared", PermanentError),
+        (500, "failed to convert new object: illegal base64 data", PermanentError),
         (503, "unavailable", TransientError),
         (504, "timeout", TransientError),
     ],

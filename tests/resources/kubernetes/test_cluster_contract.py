@@ -13,25 +13,25 @@ from tests.resources.kubernetes.sets_contract import SetsContract
 
 
 class Contract(ApplyContract, ObjectContract, SetsContract):
-    """A namespace for each test; a subclass gives `cluster`."""
+    """A namespace for each test; a subclass gives `client`."""
 
     @pytest.fixture
-    def namespace(self, cluster: Kubernetes) -> Iterator[str]:
+    def namespace(self, client: Kubernetes) -> Iterator[str]:
         name = f"test-{uuid.uuid4().hex[:8]}"
         about = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        cluster.apply(about)
+        client.apply(about)
         yield name
-        cluster.delete(Reference.of(about))
+        client.delete(Reference.of(about))
 
 
 class TestDouble(Contract):
     @pytest.fixture
-    def cluster(self, api_server: ApiServer, tmp_path: Path) -> Kubernetes:
+    def client(self, api_server: ApiServer, tmp_path: Path) -> Kubernetes:
         return Kubernetes(api_server.kubeconfig(tmp_path))
 
 
 @pytest.mark.testbed
 class TestTestbed(Contract):
     @pytest.fixture
-    def cluster(self, kubernetes: Kubernetes) -> Kubernetes:
+    def client(self, kubernetes: Kubernetes) -> Kubernetes:
         return kubernetes

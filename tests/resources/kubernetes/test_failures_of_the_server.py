@@ -108,6 +108,17 @@ def test_a_certificate_of_somebody_else(tmp_path: Path) -> None:
     assert "certificate-authority" in str(caught.value.hint)
 
 
+def test_a_handshake_that_is_cut_off(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        path = tmp_path / "kubeconfig"
+        path.write_text(kubeconfig(f"https://127.0.0.1:{listener.getsockname()[1]}"), "utf-8")
+        thread = threading.Thread(target=_reply, args=(listener, b""))
+        thread.start()
+        with pytest.raises(TransientError, match="does not answer"):
+            impatient(path).get(REFERENCE)
+        thread.join()
+
+
 def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
     connection, _ = listener.accept()
     # The client turns away.

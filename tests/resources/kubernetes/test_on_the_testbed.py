@@ -23,6 +23,8 @@ from tests.testbed import pins
 
 pytestmark = pytest.mark.testbed
 
+#: Where no registry listens, so that nothing is asked of the network.
+ABSENT = "127.0.0.1:1/absent:1"
 STAYS = ["sh", "-c", "trap 'exit 0' TERM; echo up; while true; do sleep 0.2; done"]
 
 
@@ -101,10 +103,10 @@ def test_the_log_of_a_pod_is_read(kubernetes: Kubernetes, namespace: str) -> Non
 
 
 def test_an_image_that_is_not_there(kubernetes: Kubernetes, namespace: str) -> None:
-    manifest = deployment(namespace, STAYS, image="registry.invalid/absent:1")
-    told = reason(kubernetes, kubernetes.apply(manifest).reference, "registry.invalid/absent:1: ")
+    manifest = deployment(namespace, STAYS, image=ABSENT)
+    told = reason(kubernetes, kubernetes.apply(manifest).reference, f"{ABSENT}: ")
     assert "container server of pod web-" in told
-    assert "cannot have its image registry.invalid/absent:1" in told
+    assert f"cannot have its image {ABSENT}" in told
 
 
 def test_a_program_that_fails(kubernetes: Kubernetes, namespace: str) -> None:
@@ -134,8 +136,9 @@ def test_a_pod_that_no_node_takes(kubernetes: Kubernetes, namespace: str) -> Non
 def test_a_secret_that_is_not_there(kubernetes: Kubernetes, namespace: str) -> None:
     source = {"secretRef": {"name": "absent"}}
     manifest = deployment(namespace, STAYS, envFrom=[source])
-    told = reason(kubernetes, kubernetes.apply(manifest).reference, "absent")
+    told = reason(kubernetes, kubernetes.apply(manifest).reference, "cannot start")
     assert "cannot start (CreateContainerConfigError)" in told
+    assert 'secret "absent" not found' in told
 
 
 def test_a_probe_that_fails(kubernetes: Kubernetes, namespace: str) -> None:
@@ -145,7 +148,8 @@ def test_a_probe_that_fails(kubernetes: Kubernetes, namespace: str) -> None:
     assert "Readiness probe failed" in told
 
 
-def test_a_quota_that_is_used_up(kubernetes: Kubernetes, namespace: str) -> None:
+def apply_quota(kubernetes: Kubernetes, namespace: str) -> None:
+    """No pods at all."""
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -155,6 +159,10 @@ def test_a_quota_that_is_used_up(kubernetes: Kubernetes, namespace: str) -> None
     kubernetes.apply(quota)
     in_force = Condition("in force", lambda found: bool(found and found.get("status")))
     kubernetes.wait(Reference.of(quota), in_force, timeout_seconds=30)
+
+
+def test_a_quota_that_is_used_up(kubernetes: Kubernetes, namespace: str) -> None:
+    apply_quota(kubernetes, namespace)
     told = reason(kubernetes, kubernetes.apply(deployment(namespace, STAYS)).reference, "quota")
     assert "exceeded quota: none" in told
 
@@ -190,20 +198,51 @@ def test_kserve_refuses_a_runtime_with_its_own_words(
     assert "webhook" in str(caught.value.hint)
 
 
-def test_a_missing_runtime_is_told_by_its_event(kubernetes: Kubernetes, namespace: str) -> None:
-    service = {
+def inference_service(namespace: str, **predictor: Any) -> Object:
+    return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
         "metadata": {"name": "web", "namespace": namespace},
-        "spec": {
-            "predictor": {
-                "model": {
-                    "modelFormat": {"name": "none-such"},
-                    "runtime": "absent",
-                    "storageUri": "s3://bucket/model/",
-                }
-            }
-        },
+        "spec": {"predictor": predictor},
     }
+
+
+def custom(image: str) -> Object:
+    return {"name": "kserve-container", "image": image, "command": STAYS}
+
+
+def test_the_pods_of_an_inference_service_are_asked(kubernetes: Kubernetes, namespace: str) -> None:
+    service = inference_service(namespace, containers=[custom(ABSENT)])
+    reference = kubernetes.apply(service).reference
+    told = reason(kubernetes, reference, "cannot have its image")
+    assert "container kserve-container of pod web-predictor-" in told
+
+
+def test_the_download_of_a_model_is_asked(kubernetes: Kubernetes, namespace: str) -> None:
+    container = {
+        **custom(pins.BUSYBOX_IMAGE),
+        "env": [{"name": "STORAGE_URI", "value": "s3://absent/model/"}],
+    }
+    reference = kubernetes.apply(inference_service(namespace, containers=[container])).reference
+    told = reason(kubernetes, reference, "its last words")
+    assert told.startswith("init container storage-initializer of pod web-predictor-")
+
+
+def test_the_quota_that_stops_an_inference_service_is_told(
+    kubernetes: Kubernetes, namespace: str
+) -> None:
+    apply_quota(kubernetes, namespace)
+    service = inference_service(namespace, containers=[custom(pins.BUSYBOX_IMAGE)])
+    reference = kubernetes.apply(service).reference
+    assert "exceeded quota: none" in reason(kubernetes, reference, "quota")
+
+
+def test_a_missing_runtime_is_told_by_its_event(kubernetes: Kubernetes, namespace: str) -> None:
+    model = {
+        "modelFormat": {"name": "none-such"},
+        "runtime": "absent",
+        "storageUri": "s3://bucket/model/",
+    }
+    service = inference_service(namespace, model=model)
     told = reason(kubernetes, kubernetes.apply(service).reference, "absent")
     assert "absent" in told
