@@ -9,8 +9,9 @@ import shutil
 import string
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,27 @@ class Cluster:
         if self.places is None:
             return None
         return S3(**json.loads(self.places.s3_credentials.read_text("utf-8")))
+
+    def until_it_answers(self) -> None:
+        """Wait for the API server; PermanentError with the last of its log when it gave up."""
+        _until_answers(self.kubectl, self.places)
+
+    @contextmanager
+    def without(self, program: str) -> Iterator[None]:
+        """Within, a part of ours is dead, and it is started again behind: `node-2`, `kubelet-1`,
+        `kube-apiserver`, … A node is dead as after a loss of power, with its pods.
+
+        Raises PermanentError for what is not ours or not there.
+        """
+        supervisor = Supervisor(self.places.home) if self.places else None
+        known = supervisor.configured() if supervisor else {}
+        if supervisor is None or program not in known:
+            raise PermanentError("the testbed", f"stop {program}", f"it has {sorted(known)}")
+        supervisor.remove(program)
+        try:
+            yield
+        finally:
+            supervisor.add(known[program])
 
 
 def up() -> Cluster:
@@ -172,12 +194,13 @@ def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
         ask.wait("apiservice/v1beta1.metrics.k8s.io", "condition=Available")
 
 
-def _until_answers(ask: Kubectl, where: Places) -> None:
-    supervisor = Supervisor(where.home)
+def _until_answers(ask: Kubectl, where: Places | None) -> None:
+    supervisor = Supervisor(where.home) if where else None
 
     def answers() -> bool:
-        gave_up = [each.name for each in supervisor.programs() if each.state == "FATAL"]
-        if gave_up:
+        programs = supervisor.programs() if supervisor else ()
+        gave_up = [each.name for each in programs if each.state == "FATAL"]
+        if supervisor and gave_up:
             last = "\n".join(supervisor.tail(gave_up[0], 5))
             raise NeedsRepair("the testbed", f"start {gave_up[0]}", last)
         return ask("get", "--raw", "/readyz", seconds=10) == "ok"

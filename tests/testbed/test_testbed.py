@@ -109,7 +109,7 @@ def test_a_service_has_a_name_and_answers_under_it(cluster: Cluster, namespace: 
     url = f"http://server.{namespace}.svc.cluster.local/"
 
     def answer() -> str:
-        fetch = f"wget -q -T 5 -O - {url} || true"
+        fetch = f"timeout 5 wget -q -O - {url} || true"
         return ask("exec", "-n", namespace, "client", "--", "sh", "-c", fetch).strip()
 
     until(lambda: answer() == "found", f"{url} answers")

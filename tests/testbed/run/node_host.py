@@ -4,6 +4,7 @@ Killed, it is a machine that lost its power: pods and all. Started again, it com
 Run as `python -m tests.testbed.run.node_host HOME NUMBER TREE FOLDER…` inside the cell.
 """
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -60,11 +61,13 @@ def program(it: Node) -> Program:
     # Found here and not there: nothing is ever built in the cell.
     artefacts = map(cache.have, (node_root(), go_programs.kubernetes(), image_store()))
     module = ("-m", "tests.testbed.run.node_host")
-    return control_plane.program(
+    found = control_plane.program(
         it.places, it.name,
         [sys.executable, *module, it.places.home, str(it.number), *artefacts],
         environment={"PYTHONPATH": str(pins.REPOSITORY), "PATH": os.environ["PATH"]},
     )  # fmt: skip
+    # Stopped is killed: nobody shuts a dead machine down.
+    return dataclasses.replace(found, stopwaitsecs=0)
 
 
 def main(home: str, number: str, tree: str, *shared: str) -> None:
