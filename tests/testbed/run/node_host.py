@@ -73,13 +73,14 @@ def program(it: Node) -> Program:
 def main(home: str, number: str, tree: str, *shared: str) -> None:
     """Become the host on top of `tree`, with the `shared` folders in their places."""
     it = Node(int(number), Places(Path(home)))
-    cgroups.enter(it.name)
+    cgroups.enter(it.places.cgroup, it.name)
     root, groups = it.home / "root", it.home / "cgroup"
     if not groups.is_mount():
-        cgroups.show_only(it.name, groups)
+        cgroups.show_only(it.places.cgroup, it.name, groups)
     if not root.is_mount():
         layers = f"lowerdir={tree}/root,upperdir={it.home / 'upper'},workdir={it.home / 'work'}"
         commands.run(["mount", "-t", "overlay", "overlay", "-o", layers, root])
+    network.remove_host(it.name)
     # A kubelet sets kernel parameters.
     environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
     words = _nspawn(it, groups, shared)

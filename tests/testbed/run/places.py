@@ -1,5 +1,6 @@
 """Where a running testbed keeps its files, all below one directory that `down` removes."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,11 @@ class Places:
     @property
     def kubeconfig(self) -> Path:
         return self.home / "kubeconfig"
+
+    @property
+    def cgroup(self) -> str:
+        """The name of its branch of the cgroup tree, which all testbeds of a machine share."""
+        return f"aihow-testbed-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
 
     @property
     def pki(self) -> Path:
