@@ -128,6 +128,7 @@ def build() -> None:
         for each in ready:
             each.result()
         cache.have(image_store.image_store())
+    cache.prune()
 
 
 def down() -> list[int]:
@@ -138,9 +139,15 @@ def down() -> list[int]:
         return _end(places.default())
 
 
-def is_there() -> bool:
-    """Whether there is a cluster without starting one."""
-    return bool(os.environ.get(KUBECONFIG_VARIABLE)) or _is_up(places.default())
+def keep() -> None:
+    """Let the cluster outlive the test runs that use it."""
+    if not os.environ.get(KUBECONFIG_VARIABLE):
+        places.default().kept.touch()
+
+
+def is_kept() -> bool:
+    """Whether the cluster is not for test runs to end: somebody else's, or started by hand."""
+    return bool(os.environ.get(KUBECONFIG_VARIABLE)) or places.default().kept.exists()
 
 
 def _is_up(where: Places) -> bool:

@@ -46,6 +46,11 @@ class Places:
         return self.home / "ready"
 
     @property
+    def kept(self) -> Path:
+        """Is there where the testbed is to outlive the tests that use it."""
+        return self.home / "kept"
+
+    @property
     def log(self) -> Path:
         """What the cell says before supervisord is up."""
         return self.home / "cell.log"
