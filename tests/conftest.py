@@ -1,11 +1,12 @@
 """For all rooms: the Kubernetes cluster, and leaving out what needs one unless it is asked for."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from resources.errors import NeedsRepair
-from tests.testbed import cluster as testbed
+from tests.testbed import sharing
 from tests.testbed.cluster import Cluster
 
 #: The first test waits for the build of everything.
@@ -25,12 +26,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A cluster with KServe, as `make testbed-up` starts it; one that was up stays up."""
-    was_up = testbed.is_there()
-    try:
-        found = testbed.up()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
-    yield found
-    if not was_up:
-        testbed.down()
+    """A cluster with KServe, shared with other test runs; one started by hand stays up."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(sharing.used())
+        except NeedsRepair as problem:
+            pytest.skip(f"{problem}; {problem.hint}")
+        yield found

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _up(*, as_json: bool) -> None:
     found = cluster.up()
+    cluster.keep()
     _show(found, as_json=as_json)
     say(f"ready: export KUBECONFIG={found.kubeconfig}")
 

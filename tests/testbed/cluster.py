@@ -9,8 +9,9 @@ import shutil
 import string
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,6 +64,27 @@ class Cluster:
             return None
         return S3(**json.loads(self.places.s3_credentials.read_text("utf-8")))
 
+    def until_it_answers(self) -> None:
+        """Wait for the API server; PermanentError with the last of its log when it gave up."""
+        _until_answers(self.kubectl, self.places)
+
+    @contextmanager
+    def without(self, program: str) -> Iterator[None]:
+        """Within, a part of ours is dead, and it is started again behind: `node-2`, `kubelet-1`,
+        `kube-apiserver`, … A node is dead as after a loss of power, with its pods.
+
+        Raises PermanentError for what is not ours or not there.
+        """
+        supervisor = Supervisor(self.places.home) if self.places else None
+        known = supervisor.configured() if supervisor else {}
+        if supervisor is None or program not in known:
+            raise PermanentError("the testbed", f"stop {program}", f"it has {sorted(known)}")
+        supervisor.remove(program)
+        try:
+            yield
+        finally:
+            supervisor.add(known[program])
+
 
 def up() -> Cluster:
     """A cluster that is ready: that of $AI_HOW_TEST_KUBECONFIG, the running one, or a new one.
@@ -106,6 +128,7 @@ def build() -> None:
         for each in ready:
             each.result()
         cache.have(image_store.image_store())
+    cache.prune()
 
 
 def down() -> list[int]:
@@ -116,9 +139,15 @@ def down() -> list[int]:
         return _end(places.default())
 
 
-def is_there() -> bool:
-    """Whether there is a cluster without starting one."""
-    return bool(os.environ.get(KUBECONFIG_VARIABLE)) or _is_up(places.default())
+def keep() -> None:
+    """Let the cluster outlive the test runs that use it."""
+    if not os.environ.get(KUBECONFIG_VARIABLE):
+        places.default().kept.touch()
+
+
+def is_kept() -> bool:
+    """Whether the cluster is not for test runs to end: somebody else's, or started by hand."""
+    return bool(os.environ.get(KUBECONFIG_VARIABLE)) or places.default().kept.exists()
 
 
 def _is_up(where: Places) -> bool:
@@ -172,12 +201,13 @@ def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
         ask.wait("apiservice/v1beta1.metrics.k8s.io", "condition=Available")
 
 
-def _until_answers(ask: Kubectl, where: Places) -> None:
-    supervisor = Supervisor(where.home)
+def _until_answers(ask: Kubectl, where: Places | None) -> None:
+    supervisor = Supervisor(where.home) if where else None
 
     def answers() -> bool:
-        gave_up = [each.name for each in supervisor.programs() if each.state == "FATAL"]
-        if gave_up:
+        programs = supervisor.programs() if supervisor else ()
+        gave_up = [each.name for each in programs if each.state == "FATAL"]
+        if supervisor and gave_up:
             last = "\n".join(supervisor.tail(gave_up[0], 5))
             raise NeedsRepair("the testbed", f"start {gave_up[0]}", last)
         return ask("get", "--raw", "/readyz", seconds=10) == "ok"

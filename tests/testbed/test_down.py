@@ -9,7 +9,8 @@ from resources.supervisor import MARKER, processes
 from tests.testbed import cluster as testbed
 from tests.testbed import pins
 from tests.testbed.cluster import Cluster
-from tests.testbed.run import cell, cgroups
+from tests.testbed.run import cell
+from tests.testbed.run.places import Places
 
 pytestmark = pytest.mark.testbed
 
@@ -22,15 +23,16 @@ def ours(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def traces(home: Path) -> dict[str, list[str]]:
+def traces(places: Places) -> dict[str, list[str]]:
     """Whatever there is of a testbed, by kind; namespaces and tables end with the processes."""
+    home = places.home
     marked = processes.marked(MARKER, str(home))
     mounts = Path("/proc/self/mounts").read_text("utf-8").splitlines()
     return {
         "processes": [f"{each.pid} {each.name()}" for each in marked],
         "mounts": [each for each in mounts if str(home) in each],
         "links": [name for _, name in socket.if_nameindex() if name == pins.LINK],
-        "cgroups": [str(each) for each in Path("/sys/fs/cgroup").glob(f"**/{cgroups.BRANCH}")],
+        "cgroups": [str(each) for each in Path("/sys/fs/cgroup").glob(f"**/{places.cgroup}")],
         "files": [str(home)] if home.exists() else [],
     }
 
@@ -50,7 +52,7 @@ def test_down_leaves_nothing_and_up_works_again(ours: Cluster) -> None:
     before = network_namespaces()
     testbed.down()
     try:
-        assert not any(traces(ours.places.home).values())
+        assert not any(traces(ours.places).values())
         # One for the cell and one for each pod at least.
         assert len(before) - len(network_namespaces()) > 1
     finally:

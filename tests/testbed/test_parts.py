@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -53,6 +54,18 @@ def test_an_artefact_is_built_once_and_anew_for_another_recipe() -> None:
     assert cache.have(first) == cache.have(first)
     assert cache.have(Artefact("thing", "two", built.append)) != first.path
     assert len(built) == 2
+
+
+def test_only_what_was_long_unused_and_replaced_is_pruned(own_cache: Path) -> None:
+    recipes = {"replaced": "one", "last": "two"}
+    made = {each: cache.have(Artefact("thing", text, write_one)) for each, text in recipes.items()}
+    alone = cache.have(Artefact("other", "one", write_one))
+    for age, path in enumerate([made["last"], made["replaced"], alone]):
+        os.utime(path, (100 - age, 100 - age))
+    (own_cache / "run").mkdir()
+    cache.prune()
+    left = {each for each in own_cache.iterdir() if each.is_dir()}
+    assert left == {made["last"], alone, own_cache / "run"}
 
 
 def test_a_failed_command_says_what_it_said() -> None:

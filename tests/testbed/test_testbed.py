@@ -2,6 +2,7 @@
 
 import io
 import json
+import string
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from tests.testbed.cluster import S3, Cluster
 pytestmark = pytest.mark.testbed
 
 PATIENCE_SECONDS = 120.0
+SERVING = Path(__file__).with_name("inference_service.yaml")
 POD = """
 apiVersion: v1
 kind: Pod
@@ -109,7 +111,7 @@ def test_a_service_has_a_name_and_answers_under_it(cluster: Cluster, namespace: 
     url = f"http://server.{namespace}.svc.cluster.local/"
 
     def answer() -> str:
-        fetch = f"wget -q -T 5 -O - {url} || true"
+        fetch = f"timeout 5 wget -q -O - {url} || true"
         return ask("exec", "-n", namespace, "client", "--", "sh", "-c", fetch).strip()
 
     until(lambda: answer() == "found", f"{url} answers")
@@ -173,7 +175,10 @@ def test_an_inference_service_answers_a_completion(
         if path.suffix in {".json", ".safetensors", ".jinja"}:
             client.fput_object(name, f"model/{path.name}", str(path))
     ask = cluster.kubectl
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": serving(s3, name)})
+    text = string.Template(SERVING.read_text("utf-8")).substitute(
+        S3_ADDRESS=s3.endpoint.removeprefix("http://"), ACCESS_KEY=s3.access_key,
+        SECRET_KEY=s3.secret_key, MLX_IMAGE=pins.MLX_IMAGE, BUCKET=name,
+    )  # fmt: skip
     ask("apply", "-n", namespace, "-f", "-", text=text)
     ask.wait("inferenceservice/tiny", "condition=Ready", "-n", namespace)
     service = ask.get("service", "tiny-predictor", "-n", namespace)["spec"]
@@ -184,65 +189,3 @@ def test_an_inference_service_answers_a_completion(
     )  # fmt: skip
     assert answer.status_code == 200, answer.text
     assert answer.json()["usage"]["completion_tokens"] == 3
-
-
-def serving(s3: S3, bucket: str) -> list[dict[str, object]]:
-    """Credentials, the runtime of tests and one InferenceService, as the platform makes them."""
-    probe = {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1}
-    container = {
-        "name": "kserve-container",
-        "image": pins.MLX_IMAGE,
-        "args": ["--model", "/mnt/models", "--host", "0.0.0.0", "--port", "8080"],
-        "ports": [{"containerPort": 8080, "protocol": "TCP"}],
-        "startupProbe": {**probe, "failureThreshold": 120},
-        "readinessProbe": probe,
-        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
-    }
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": "s3",
-                "annotations": {
-                    "serving.kserve.io/s3-endpoint": s3.endpoint.removeprefix("http://"),
-                    "serving.kserve.io/s3-usehttps": "0",
-                    "serving.kserve.io/s3-region": "us-east-1",
-                },
-            },
-            "stringData": {
-                "AWS_ACCESS_KEY_ID": s3.access_key,
-                "AWS_SECRET_ACCESS_KEY": s3.secret_key,
-            },
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "models"},
-            "secrets": [{"name": "s3"}],
-        },
-        {
-            "apiVersion": "serving.kserve.io/v1alpha1",
-            "kind": "ServingRuntime",
-            "metadata": {"name": "mlx"},
-            "spec": {
-                "supportedModelFormats": [{"name": "huggingface", "version": "1"}],
-                "containers": [container],
-            },
-        },
-        {
-            "apiVersion": "serving.kserve.io/v1beta1",
-            "kind": "InferenceService",
-            "metadata": {"name": "tiny"},
-            "spec": {
-                "predictor": {
-                    "serviceAccountName": "models",
-                    "model": {
-                        "modelFormat": {"name": "huggingface"},
-                        "runtime": "mlx",
-                        "storageUri": f"s3://{bucket}/model/",
-                    },
-                }
-            },
-        },
-    ]

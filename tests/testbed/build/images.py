@@ -54,10 +54,7 @@ def _static(name: str, target: str, program: Artefact) -> Artefact:
 
 
 def _busybox() -> Artefact:
-    """A shell and its tools, for pods of tests.
-
-    On top of Debian, and not static: that one dies where it looks a name up.
-    """
+    """A shell and its tools, for pods of tests; Debian's `wget` of it dies of the option -T."""
     debian = _debian()
 
     def build(draft: Path) -> None:

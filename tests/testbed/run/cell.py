@@ -27,7 +27,7 @@ def start(places: Places, *, groups: Sequence[str]) -> Supervisor:
 
     Raises PermanentError with the cell's log when it fails.
     """
-    cgroups.make(_SYSTEM_GROUP, *groups)
+    cgroups.make(places.cgroup, _SYSTEM_GROUP, *groups)
     with places.log.open("wb") as log:
         # It leaves its parent at once: the cell outlives whoever asks for it.
         subprocess.run(
@@ -55,7 +55,7 @@ def end(places: Places) -> list[int]:
     """Kill the cell with everything in it and take away its traces; the ended processes."""
     victims = processes.marked(MARKER, str(places.home))
     ended = processes.end(victims, grace_seconds=0)
-    cgroups.remove()
+    cgroups.remove(places.cgroup)
     network.remove_link()
     return ended
 

@@ -18,7 +18,7 @@ from tests.testbed.run.places import Places
 
 def main(home: str) -> None:
     places = Places(Path(home))
-    cgroups.enter("system")
+    cgroups.enter(places.cgroup, "system")
     commands.run(["hostname", "aihow-testbed"])
     _mount(places)
     written = json.loads(places.programs.read_text("utf-8"))

@@ -1,6 +1,6 @@
-"""The testbed's own branch of the cgroup tree: made, entered, and removed with all below it.
+"""A testbed's own branch of the cgroup tree: made, entered, and removed with all below it.
 
-Version 1, with a tree for each controller, and version 2, with one for all.
+Which one that is says `Places`. Both versions: a tree for each controller, or one for all.
 """
 
 import os
@@ -10,38 +10,37 @@ from pathlib import Path
 from resources.errors import PermanentError
 from tests.testbed.build import commands
 
-BRANCH = "aihow-testbed"
 _ROOT = Path("/sys/fs/cgroup")
 _PATIENCE_SECONDS = 20.0
 
 
-def make(*children: str) -> None:
+def make(branch: str, *children: str) -> None:
     """Have the branch and its `children` in every tree, able to hold processes."""
     for tree in _trees():
-        for path in (tree / BRANCH, *(tree / BRANCH / each for each in children)):
+        for path in (tree / branch, *(tree / branch / each for each in children)):
             path.mkdir(exist_ok=True)
             _allow(path)
 
 
-def enter(child: str) -> None:
+def enter(branch: str, child: str) -> None:
     """Move the calling process into `child`; what it starts stays there too."""
     for tree in _trees():
-        (tree / BRANCH / child / "cgroup.procs").write_text(str(os.getpid()), "ascii")
+        (tree / branch / child / "cgroup.procs").write_text(str(os.getpid()), "ascii")
 
 
-def show_only(child: str, target: Path) -> None:
+def show_only(branch: str, child: str, target: Path) -> None:
     """Mount `child` of every tree below `target`: the whole of the trees to who sees only that."""
     commands.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", target])
     for tree in _trees():
         place = target / tree.relative_to(_ROOT)
         place.mkdir(exist_ok=True)
-        commands.run(["mount", "--bind", tree / BRANCH / child, place])
+        commands.run(["mount", "--bind", tree / branch / child, place])
 
 
-def remove() -> None:
+def remove(branch: str) -> None:
     """Remove the branch. Raises PermanentError while processes of it will not go."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while left := [path for tree in _trees() for path in _prune(tree / BRANCH)]:
+    while left := [path for tree in _trees() for path in _prune(tree / branch)]:
         if time.monotonic() > deadline:
             raise PermanentError("the testbed", "remove its cgroups", f"busy: {left[0]}")
         time.sleep(0.05)

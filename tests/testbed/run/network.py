@@ -33,6 +33,13 @@ def remove_link() -> None:
         _ip("link", "delete", pins.LINK)
 
 
+def remove_host(name: str) -> None:
+    """Inside the cell: take away what a dead host's link left, which else goes in its own time."""
+    link = f"vb-{name}"
+    if link in _interfaces():
+        _ip("link", "delete", link)
+
+
 def prepare_cell(hosts: Mapping[str, str]) -> None:
     """Inside the cell: addresses, the bridge, forwarding.
 

@@ -12,7 +12,7 @@ from resources import atomic
 from resources.supervisor import Program
 from tests.testbed import pins
 from tests.testbed.build import cache, image_store
-from tests.testbed.run import cgroups, control_plane, identities
+from tests.testbed.run import control_plane, identities
 from tests.testbed.run.places import Places
 
 _CNI_PROGRAMS = "/usr/lib/cni"
@@ -49,7 +49,7 @@ class Node:
 
         A host of its own sees nothing but its own groups.
         """
-        return f"/{cgroups.BRANCH}/{self.name}" if self.number == 1 else "/"
+        return f"/{self.places.cgroup}/{self.name}" if self.number == 1 else "/"
 
     @property
     def state(self) -> Path:

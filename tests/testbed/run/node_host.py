@@ -4,6 +4,7 @@ Killed, it is a machine that lost its power: pods and all. Started again, it com
 Run as `python -m tests.testbed.run.node_host HOME NUMBER TREE FOLDER…` inside the cell.
 """
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -60,23 +61,26 @@ def program(it: Node) -> Program:
     # Found here and not there: nothing is ever built in the cell.
     artefacts = map(cache.have, (node_root(), go_programs.kubernetes(), image_store()))
     module = ("-m", "tests.testbed.run.node_host")
-    return control_plane.program(
+    found = control_plane.program(
         it.places, it.name,
         [sys.executable, *module, it.places.home, str(it.number), *artefacts],
         environment={"PYTHONPATH": str(pins.REPOSITORY), "PATH": os.environ["PATH"]},
     )  # fmt: skip
+    # Stopped is killed: nobody shuts a dead machine down.
+    return dataclasses.replace(found, stopwaitsecs=0)
 
 
 def main(home: str, number: str, tree: str, *shared: str) -> None:
     """Become the host on top of `tree`, with the `shared` folders in their places."""
     it = Node(int(number), Places(Path(home)))
-    cgroups.enter(it.name)
+    cgroups.enter(it.places.cgroup, it.name)
     root, groups = it.home / "root", it.home / "cgroup"
     if not groups.is_mount():
-        cgroups.show_only(it.name, groups)
+        cgroups.show_only(it.places.cgroup, it.name, groups)
     if not root.is_mount():
         layers = f"lowerdir={tree}/root,upperdir={it.home / 'upper'},workdir={it.home / 'work'}"
         commands.run(["mount", "-t", "overlay", "overlay", "-o", layers, root])
+    network.remove_host(it.name)
     # A kubelet sets kernel parameters.
     environment = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
     words = _nspawn(it, groups, shared)

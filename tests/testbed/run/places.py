@@ -1,5 +1,6 @@
 """Where a running testbed keeps its files, all below one directory that `down` removes."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,11 @@ class Places:
     @property
     def kubeconfig(self) -> Path:
         return self.home / "kubeconfig"
+
+    @property
+    def cgroup(self) -> str:
+        """The name of its branch of the cgroup tree, which all testbeds of a machine share."""
+        return f"aihow-testbed-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
 
     @property
     def pki(self) -> Path:
@@ -38,6 +44,11 @@ class Places:
     def ready(self) -> Path:
         """Is there once a start was seen through to its end."""
         return self.home / "ready"
+
+    @property
+    def kept(self) -> Path:
+        """Is there where the testbed is to outlive the tests that use it."""
+        return self.home / "kept"
 
     @property
     def log(self) -> Path:
