@@ -5,8 +5,8 @@ Nothing else in the graph knows which of them it talks to.
 
 import os
 
-from cloud_assets.serving_settings import Cluster
 from cloud_assets.settings import Settings
+from cloud_assets.settings.serving import Cluster
 from resources.process_serving import Fetch, ProcessServing, tuned
 from resources.serving import ServingBackend
 from resources.supervisor import Supervisor

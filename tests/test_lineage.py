@@ -18,8 +18,8 @@ from cloud_assets.lineage import (
     registered,
     servable,
 )
-from cloud_assets.serving_settings import Serving
 from cloud_assets.settings import Settings
+from cloud_assets.settings.serving import Serving
 from resources.errors import (
     AiHowError,
     NeedsRepair,

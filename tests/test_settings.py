@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cloud_assets.serving_settings import Serving
 from cloud_assets.settings import Settings
+from cloud_assets.settings.serving import Serving
 
 
 def settings(**platform: object) -> Settings:
@@ -78,7 +78,7 @@ def test_they_cannot_be_changed() -> None:
         ({"store": {"url": "ftp://models"}}, "is neither s3://bucket/prefix nor"),
         ({"store": {"url": "s3://"}}, "is neither s3://bucket/prefix nor"),
         ({"store": {"url": "file://relative"}}, "is neither s3://bucket/prefix nor"),
-        ({"serving": {"runtime": "abacus"}}, "'mlx' or 'vllm'"),
+        ({"serving": {"runtime": "abacus"}}, "'mlx', 'vllm' or 'vllm-cpu'"),
         ({"promotion": "always"}, "'automatic' or 'manual'"),
         ({"watch": {"hold_seconds": 46}}, "less than or equal to 45"),
         ({"watch": {"quiet_seconds": -1}}, "greater than or equal to 0"),

@@ -9,8 +9,8 @@ import pytest
 
 from cloud_assets.cli.commands import doctor
 from cloud_assets.cli.commands.doctor import Finding, examine
-from cloud_assets.serving_settings import Serving
 from cloud_assets.settings import Evaluation, Ports, Root, Settings
+from cloud_assets.settings.serving import Serving
 from resources.errors import PermanentError
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from cloud_assets.identity import MODEL_PATTERN
-from cloud_assets.section import Seconds, Section
-from cloud_assets.serving_settings import Serving
+from cloud_assets.settings.section import Seconds, Section
+from cloud_assets.settings.serving import Serving
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
