@@ -1,0 +1,65 @@
+"""Which backend the settings mean."""
+
+from pathlib import Path
+
+import pytest
+
+from cloud_assets.serving_backends import serving_backend
+from cloud_assets.settings import Settings
+from resources.kserve import Fronted
+from resources.process_serving import ProcessServing
+
+
+def fetch(location: str, directory: Path) -> None:
+    """Nothing is fetched here."""
+
+
+def on_cluster(tmp_path: Path, **serving: object) -> Fronted:
+    runtimes = {
+        "mlx": {"image": "mlx:1"},
+        "vllm": {"image": "vllm:1", "gpus": 1, "cpu": "4", "memory": "16Gi"},
+    }
+    cluster = {"kubeconfig": tmp_path / "kubeconfig", "namespace": "models", "runtimes": runtimes}
+    settings = Settings.model_validate(
+        {
+            "home": tmp_path,
+            "store": {"url": "s3://bucket/a", "endpoint": "http://minio:9000", "region": "eu-1"},
+            "serving": {"cluster": cluster, **serving},
+        }
+    )
+    backend = serving_backend(settings, fetch)
+    assert isinstance(backend, Fronted)
+    return backend
+
+
+def test_without_a_cluster_model_servers_are_processes(tmp_path: Path) -> None:
+    assert isinstance(serving_backend(Settings(home=tmp_path), fetch), ProcessServing)
+
+
+def test_a_cluster_serves_where_one_is_named(tmp_path: Path) -> None:
+    site = on_cluster(tmp_path).backend.site
+    assert (site.namespace, site.within, site.bucket.endpoint, site.bucket.region) == (
+        "models",
+        False,
+        "http://minio:9000",
+        "eu-1",
+    )
+
+
+def test_several_servers_share_a_gpu_of_the_cluster_too(tmp_path: Path) -> None:
+    backend = on_cluster(tmp_path, arguments=["--max-model-len", "8192"]).backend
+    runtimes = backend.site.runtimes
+    assert runtimes["vllm"].arguments == (
+        *("--gpu-memory-utilization", "0.30"),
+        *("--max-model-len", "8192"),
+    )
+    assert runtimes["mlx"].arguments == ("--max-model-len", "8192")
+
+
+def test_credentials_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "who")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "what")
+    bucket = on_cluster(tmp_path).backend.site.bucket
+    assert (bucket.access_key, bucket.secret_key) == ("who", "what")
