@@ -29,6 +29,9 @@ from tests.testbed.run.node import Node
 from tests.testbed.run.places import Places
 
 KUBECONFIG_VARIABLE = "AI_HOW_TEST_KUBECONFIG"
+#: The address of an S3 server for it; the keys are those of the AWS variables.
+S3_VARIABLE = "AI_HOW_TEST_S3"
+_KEYS = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
 _ADDONS = Path(__file__).parent / "addons"
 _PATIENCE_SECONDS = 120.0
 _LOCK_SECONDS = 3600.0
@@ -59,9 +62,11 @@ class Cluster:
 
     @property
     def s3(self) -> S3 | None:
-        """The S3 server beside it; None where the cluster is somebody else's."""
+        """The S3 server beside it, or for somebody else's cluster the one of $AI_HOW_TEST_S3."""
         if self.places is None:
-            return None
+            endpoint = os.environ.get(S3_VARIABLE)
+            keys = (os.environ.get(f"AWS_{each}", "") for each in _KEYS)
+            return S3(endpoint, *keys) if endpoint else None
         return S3(**json.loads(self.places.s3_credentials.read_text("utf-8")))
 
     def until_it_answers(self) -> None:

@@ -50,7 +50,7 @@ def until(look: Callable[[], bool], what: str) -> None:
 @pytest.fixture
 def s3(cluster: Cluster) -> S3:
     if cluster.s3 is None:
-        pytest.skip("the cluster is somebody else's: no S3 server is known beside it")
+        pytest.skip("no S3 server is known: name one by AI_HOW_TEST_S3 and the AWS variables")
     return cluster.s3
 
 

@@ -57,7 +57,10 @@ def copy(store: Path, target: Path) -> None:
 
 @contextmanager
 def _containerd(root: Path) -> Iterator[Path]:
-    """A containerd without CRI over `root`; the address of its socket."""
+    """A containerd without CRI over `root`, which ends with us; the address of its socket."""
+    for stale in Path("/run").glob("aihow-import-*"):
+        if not Path("/proc", stale.name.rpartition("-")[2]).exists():
+            shutil.rmtree(stale)
     state = Path(f"/run/aihow-import-{os.getpid()}")
     state.mkdir(mode=0o700)
     config = state / "config.toml"
@@ -68,7 +71,9 @@ def _containerd(root: Path) -> Iterator[Path]:
         "utf-8",
     )
     log = (state / "log").open("wb")
-    daemon = subprocess.Popen(["containerd", "-c", str(config)], stdout=log, stderr=log)
+    # Killed with us, and what it has mounted goes with its namespace.
+    alone = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount")
+    daemon = subprocess.Popen([*alone, "containerd", "-c", str(config)], stdout=log, stderr=log)
     try:
         _wait(daemon, socket)
         yield socket
