@@ -1,5 +1,6 @@
 """For all rooms: the Kubernetes cluster, and leaving out what needs one unless it is asked for."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -11,6 +12,15 @@ from tests.testbed.cluster import Cluster
 
 #: The first test waits for the build of everything.
 _TIMEOUT_SECONDS = 3600
+
+
+def pytest_sessionstart() -> None:
+    """Take SIGINT as in a terminal: a shell has what it puts in the background ignore it.
+
+    Children inherit that, and those that tests interrupt would go on for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
