@@ -19,6 +19,9 @@ from sensors.failures import is_whole
 FIRST_RETRY_SECONDS = 20
 LONGEST_RETRY_SECONDS = 15 * 60
 MOST_RETRIES = 8
+#: By then `failed_runs` has judged a failed run, or Dagster has started it again.
+FORGOTTEN_SECONDS = 60
+FORGOTTEN_SEARCHED = 50
 #: How long a convergence that failed is left alone.
 PAUSE_AFTER_FAILURE = timedelta(seconds=30)
 ACTIVE = [
@@ -69,7 +72,7 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         models = sorted({root.model for root in settings.roots})
         found = differences(models, registry, serving)
-        requests = list(retries(context.instance))
+        requests = [*retries(context.instance), *forgotten(context.instance)]
         if found and _may_converge(context.instance):
             requests.append(
                 dg.RunRequest(job_name=keys.ENDPOINT_JOB, tags={"ai-how/drift": "; ".join(found)})
@@ -95,18 +98,49 @@ def retries(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
     )
     for record in failed:
         run = record.dagster_run
-        key, tries = run.tags[keys.PARTITION_TAG], int(run.tags.get(keys.TRY_TAG, "0")) + 1
+        tries = int(run.tags.get(keys.TRY_TAG, "0")) + 1
         pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (tries - 1))
         over = record.update_timestamp.astimezone(UTC) + timedelta(seconds=pause) < now
-        if tries > MOST_RETRIES or not over or not _is_newest(instance, run):
-            continue
-        fingerprint = run.tags.get(keys.FINGERPRINT_TAG, "")
-        yield dg.RunRequest(
-            run_key=f"{key}:{fingerprint[:16]}:{run.run_id}",
+        if tries <= MOST_RETRIES and over and _is_newest(instance, run):
+            yield _again(run, tries)
+
+
+def forgotten(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
+    """A run for each checkpoint whose last one failed without anything having come of that.
+
+    Dagster may promise a retry and lose it, as when its daemon or the code server ends in between.
+    """
+    now = datetime.now(UTC)
+    failed = instance.get_run_records(
+        dg.RunsFilter(
             job_name=keys.RELEASE_JOB,
-            partition_key=key,
-            tags={keys.FINGERPRINT_TAG: fingerprint, keys.TRY_TAG: str(tries)},
-        )
+            statuses=[dg.DagsterRunStatus.FAILURE],
+            updated_after=now - timedelta(days=1),
+        ),
+        limit=FORGOTTEN_SEARCHED,
+    )
+    for record in failed:
+        run = record.dagster_run
+        tries = int(run.tags.get(keys.TRY_TAG, "0")) + 1
+        age = now - record.update_timestamp.astimezone(UTC)
+        if (
+            age > timedelta(seconds=FORGOTTEN_SECONDS)
+            and is_whole(run)
+            and {keys.PARTITION_TAG, keys.OUTCOME_TAG} & run.tags.keys() == {keys.PARTITION_TAG}
+            and tries <= MOST_RETRIES
+            and _is_newest(instance, run)
+        ):
+            yield _again(run, tries)
+
+
+def _again(run: dg.DagsterRun, tries: int) -> dg.RunRequest:
+    key, fingerprint = run.tags[keys.PARTITION_TAG], run.tags.get(keys.FINGERPRINT_TAG, "")
+    return dg.RunRequest(
+        run_key=f"{key}:{fingerprint[:16]}:{run.run_id}",
+        job_name=keys.RELEASE_JOB,
+        partition_key=key,
+        tags={keys.FINGERPRINT_TAG: fingerprint, keys.TRY_TAG: str(tries)},
+    )
 
 
 def _is_newest(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -13,7 +13,14 @@ from resources.errors import TransientError
 from resources.mlflow import Registration, Version
 from resources.serving import Route, Servable, Served
 from sensors import drift
-from sensors.drift import FIRST_RETRY_SECONDS, MOST_RETRIES, differences, retries
+from sensors.drift import (
+    FIRST_RETRY_SECONDS,
+    FORGOTTEN_SECONDS,
+    MOST_RETRIES,
+    differences,
+    forgotten,
+    retries,
+)
 from tests.doubles.registry import MemoryRegistry
 from tests.doubles.serving import MemoryServing
 
@@ -240,6 +247,51 @@ def test_a_rejected_checkpoint_is_not_tried_again(
     instance.add_run_tags(held().run_id, {keys.OUTCOME_TAG: "rejected"})
     later(LONG_AGO)
     assert list(retries(instance)) == []
+
+
+def failed_run(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
+    """A whole run of a checkpoint that ended and that nobody has judged."""
+    run = instance.create_run_for_job(
+        definitions.defs.resolve_job_def(keys.RELEASE_JOB),
+        tags={keys.PARTITION_TAG: KEY, keys.FINGERPRINT_TAG: "f" * 64, **tags},
+    )
+    instance.report_run_failed(run, "its process was killed")
+    return run
+
+
+def test_a_retry_that_was_promised_and_lost_is_made_good(
+    instance: dg.DagsterInstance, later: Callable[[timedelta], None]
+) -> None:
+    failed_run(instance, **{"dagster/will_retry": "true"})
+    before = tries(forgotten(instance))
+    later(timedelta(seconds=FORGOTTEN_SECONDS + 1))
+    assert (before, tries(forgotten(instance))) == ([], ["1"])
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "held"])
+def test_a_failed_run_that_was_judged_is_not_forgotten(
+    instance: dg.DagsterInstance, later: Callable[[timedelta], None], outcome: str
+) -> None:
+    failed_run(instance, **{keys.OUTCOME_TAG: outcome})
+    later(timedelta(seconds=FORGOTTEN_SECONDS + 1))
+    assert list(forgotten(instance)) == []
+
+
+def test_a_failed_run_that_was_started_again_is_not_forgotten(
+    instance: dg.DagsterInstance, later: Callable[[timedelta], None]
+) -> None:
+    failed_run(instance)
+    make_run(instance, keys.RELEASE_JOB, dg.DagsterRunStatus.STARTED, KEY)
+    later(timedelta(seconds=FORGOTTEN_SECONDS + 1))
+    assert list(forgotten(instance)) == []
+
+
+def test_a_forgotten_one_is_given_up_in_the_end(
+    instance: dg.DagsterInstance, later: Callable[[timedelta], None]
+) -> None:
+    failed_run(instance, **{keys.TRY_TAG: str(MOST_RETRIES)})
+    later(timedelta(seconds=FORGOTTEN_SECONDS + 1))
+    assert list(forgotten(instance)) == []
 
 
 @pytest.fixture
