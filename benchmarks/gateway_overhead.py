@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from resources.gateway import routes as gateway_routes
-from resources.process_serving import slot_program
+from resources.ports import free_ports
 from resources.serving import Route
 
 ROUNDS = 1500
@@ -64,7 +64,7 @@ def _measure(direct: str, through: str) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    ports = [slot_program.free_port() for _ in range(2)]
+    ports = [free_ports(1)[0] for _ in range(2)]
     direct, through = (f"http://127.0.0.1:{port}" for port in ports)
     with tempfile.TemporaryDirectory() as directory:
         routes = Path(directory) / "routes.json"

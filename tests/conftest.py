@@ -8,7 +8,7 @@ import pytest
 
 from resources.errors import NeedsRepair
 from tests.testbed import sharing
-from tests.testbed.cluster import Cluster
+from tests.testbed.cluster import S3, Cluster
 
 #: The first test waits for the build of everything.
 _TIMEOUT_SECONDS = 3600
@@ -43,3 +43,11 @@ def cluster() -> Iterator[Cluster]:
         except NeedsRepair as problem:
             pytest.skip(f"{problem}; {problem.hint}")
         yield found
+
+
+@pytest.fixture(scope="session")
+def s3(cluster: Cluster) -> S3:
+    """An S3 server that pods and this machine reach."""
+    if cluster.s3 is None:
+        pytest.skip("no S3 server is known: name one by AI_HOW_TEST_S3 and the AWS variables")
+    return cluster.s3

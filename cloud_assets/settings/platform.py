@@ -4,7 +4,6 @@ Reading the file and naming the line of each mistake is `settings_file`'s busine
 """
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -229,6 +228,7 @@ class Settings(Section):
             return Path.absolute(base / path.expanduser())
 
         prompts = self.benchmark.prompts
+        suites = {model: absolute(path) for model, path in self.evaluation.suites.items()}
         return self.model_copy(
             update={
                 "home": absolute(self.home),
@@ -236,15 +236,9 @@ class Settings(Section):
                     root.model_copy(update={"path": absolute(root.path)}) for root in self.roots
                 ),
                 "serving": self.serving.resolved(absolute),
-                "evaluation": self.evaluation.model_copy(
-                    update={"suites": _each(absolute, self.evaluation.suites)}
-                ),
+                "evaluation": self.evaluation.model_copy(update={"suites": suites}),
                 "benchmark": self.benchmark.model_copy(
                     update={"prompts": absolute(prompts) if prompts else None}
                 ),
             }
         )
-
-
-def _each(change: Callable[[Path], Path], paths: Mapping[str, Path]) -> dict[str, Path]:
-    return {name: change(path) for name, path in paths.items()}

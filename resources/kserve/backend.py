@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from resources.errors import NeedsRepair, PermanentError, TransientError
-from resources.kserve import lease, manifests, names, runtimes
+from resources.kserve import lease, manifests, names
 from resources.kserve.addresses import service_url
 from resources.kserve.site import Site
 from resources.kserve.start import Start, state_of
@@ -107,12 +107,11 @@ class KServe:
                 f"there is no runtime `{servable.runtime}`",
                 hint=f"one of {', '.join(sorted(self.site.runtimes))}",
             )
-        server = runtimes.SERVERS[servable.runtime]
-        if servable.adapter_of is not None and not server.takes_adapters:
+        if servable.adapter_of is not None:
             raise PermanentError(
                 f"the runtime {servable.runtime}",
                 f"serve {servable.key}",
-                "it is a PEFT adapter, which this runtime cannot put on a base model",
+                "it is a PEFT adapter, and pods are given one model each",
                 hint="merge the adapter into its base model",
             )
         if not servable.location.startswith("s3://"):

@@ -34,7 +34,6 @@ class Server:
 
     command: tuple[str, ...]
     arguments: tuple[str, ...] = ()
-    takes_adapters: bool = False
 
 
 # mlx_lm loads another model whenever a request's name is not its `--model`; so a link of that name

@@ -16,6 +16,7 @@ from pathlib import Path
 from resources import atomic
 from resources.errors import NeedsRepair, PermanentError, TransientError
 from resources.gateway import routes as gateway_routes
+from resources.ports import free_ports
 from resources.process_serving import slot_program
 from resources.process_serving.model_cache import Fetch, ModelCache
 from resources.process_serving.runtimes import RUNTIMES, Launch, Runtime
@@ -135,7 +136,7 @@ class ProcessServing:
 
     def _serve_anew(self, servable: Servable, deadline: float) -> Served:
         for _ in range(_PORT_ATTEMPTS):
-            record = SlotRecord(servable, slot_program.free_port())
+            record = SlotRecord(servable, free_ports(1)[0])
             launch = self._launch(record, deadline)
             began = time.monotonic()
             self._run(record, launch)

@@ -5,7 +5,6 @@ The program's own environment holds what is served, so that no other file can di
 
 import json
 import re
-import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +79,3 @@ def read_record(supervised: Program) -> SlotRecord | None:
             str(error),
             hint="take the slot away and serve the checkpoint again",
         ) from error
-
-
-def free_port() -> int:
-    """A loopback port that nothing listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -8,20 +8,21 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
 from tests.doubles.kubernetes_store import Object, Place, Refused, Store
+from tests.doubles.loopback import LoopbackServer
 
 TOKEN = "a-token-of-the-double"
 
 
-class ApiServer:
+class ApiServer(LoopbackServer):
     """Runs in threads of this process while the `with` block lasts."""
 
     def __init__(self) -> None:
@@ -35,18 +36,7 @@ class ApiServer:
         self.watches_until = threading.Event()
         #: Answers that are given first, one a request; None drops the connection.
         self.failures: list[tuple[Refused, dict[str, str]] | None] = []
-        outer = self
-
-        class Handler(_Handler):
-            double = outer
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        super().__init__(_Handler)
 
     def kubeconfig(self, directory: Path) -> Path:
         """Written anew into the directory."""
@@ -73,10 +63,6 @@ class ApiServer:
         with self.store.changed:
             self.store.changed.notify_all()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -84,9 +70,7 @@ class ApiServer:
         trace: TracebackType | None,
     ) -> None:
         self.end_watches()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
 
 
 def kubeconfig(url: str, token: str = TOKEN) -> str:
@@ -107,7 +91,7 @@ def kubeconfig(url: str, token: str = TOKEN) -> str:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    double: ApiServer
+    owner: ApiServer
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""
@@ -122,10 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.body: Object = json.loads(self.rfile.read(length) or "{}")
         parts = urlsplit(self.path)
         self.query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        self.double.requests.append(f"{self.command} {self.path}")
+        self.owner.requests.append(f"{self.command} {self.path}")
         try:
-            if self.double.failures:
-                self._fail_as_asked(self.double.failures.pop(0))
+            if self.owner.failures:
+                self._fail_as_asked(self.owner.failures.pop(0))
             else:
                 self._authorize(parts.path)
                 self._route(unquote(parts.path).strip("/").split("/"))
@@ -141,16 +125,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(refused.code, refused.status, headers=headers)
 
     def _authorize(self, path: str) -> None:
-        if self.headers.get("Authorization") != f"Bearer {self.double.token}":
+        if self.headers.get("Authorization") != f"Bearer {self.owner.token}":
             raise Refused(401, "Unauthorized", "Unauthorized")
-        plurals = self.double.forbidden.intersection(path.split("/"))
+        plurals = self.owner.forbidden.intersection(path.split("/"))
         if plurals:
             message = f'{min(plurals)} is forbidden: User "double" cannot do that'
             raise Refused(403, "Forbidden", message)
 
     def _route(self, path: list[str]) -> None:
         if path == ["apis"]:
-            versions = sorted({each.group_version for each in self.double.store.served} - {"v1"})
+            versions = sorted({each.group_version for each in self.owner.store.served} - {"v1"})
             groups = [{"preferredVersion": {"groupVersion": each}} for each in versions]
             self._reply(200, {"groups": groups})
             return
@@ -162,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         namespace = ""
         if rest[0] == "namespaces" and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
-        self.double.store.kind(group_version, rest[0])
+        self.owner.store.kind(group_version, rest[0])
         if len(rest) == 1:
             self._many(group_version, rest[0], namespace)
         else:
@@ -172,16 +156,16 @@ class _Handler(BaseHTTPRequestHandler):
         found = [
             {"name": each.plural, "kind": each.kind, "namespaced": each.namespaced,
              "verbs": ["delete", "get", "list", "patch", "watch"]}
-            for each in self.double.store.served if each.group_version == group_version
+            for each in self.owner.store.served if each.group_version == group_version
         ]  # fmt: skip
         if not found:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
         self._reply(200, {"resources": found})
 
     def _one(self, place: Place, subresource: list[str]) -> None:
-        store = self.double.store
+        store = self.owner.store
         if subresource == ["log"]:
-            self._reply_text(self.double.logs.get(f"{place[3]}/{self.query.get('container')}"))
+            self._reply_text(self.owner.logs.get(f"{place[3]}/{self.query.get('container')}"))
         elif self.command == "GET":
             self._reply(200, store.get(place))
         elif self.command == "DELETE":
@@ -199,12 +183,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.query.get("watch"):
             self._watch((group_version, plural, namespace))
             return
-        if "continue" in self.query and self.double.expire_pages:
-            self.double.expire_pages -= 1
+        if "continue" in self.query and self.owner.expire_pages:
+            self.owner.expire_pages -= 1
             raise Refused(410, "Expired", "The provided continue parameter is too old")
-        with self.double.store.changed:
-            revision = self.double.store.revision
-            found = self.double.store.listed(group_version, plural, namespace)
+        with self.owner.store.changed:
+            revision = self.owner.store.revision
+            found = self.owner.store.listed(group_version, plural, namespace)
         matching = [each for each in found if self._matches(each)]
         start, limit = int(self.query.get("continue", 0)), int(self.query.get("limit", 10**9))
         about = {"resourceVersion": str(revision)}
@@ -238,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _events(self, scope: tuple[str, str, str]) -> Iterator[dict[str, Any]]:
-        store, ended = self.double.store, self.double.watches_until
+        store, ended = self.owner.store, self.owner.watches_until
         seen = int(self.query["resourceVersion"])
         deadline = time.monotonic() + float(self.query["timeoutSeconds"])
         while not ended.is_set() and time.monotonic() < deadline:

@@ -20,13 +20,6 @@ PATIENCE_SECONDS = 400.0
 
 
 @pytest.fixture(scope="module")
-def s3(cluster: Cluster) -> S3:
-    if cluster.s3 is None:
-        pytest.skip("the cluster is somebody else's: no S3 server is known beside it")
-    return cluster.s3
-
-
-@pytest.fixture(scope="module")
 def on_cluster(
     cluster: Cluster, s3: S3, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedPlatform]:

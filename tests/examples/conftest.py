@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,14 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from resources.ports import free_ports
+
 MODEL = "served"
 START_SECONDS = 60.0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -37,7 +32,7 @@ def _server(checkpoint: Path, folder: Path) -> Iterator[httpx.Client]:
     # A request's model must be the very text of --model, else the server loads another one.
     (folder / MODEL).symlink_to(checkpoint, target_is_directory=True)
     (folder / "cache").mkdir()
-    port = _free_port()
+    [port] = free_ports(1)
     command = [sys.executable, "-m", "mlx_lm", "server", "--model", MODEL]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder / "cache")}
     log = folder / "log"

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from resources.gateway import routes as gateway_routes
-from resources.process_serving import slot_program
+from resources.ports import free_ports
 from resources.serving import Route
 from tests.doubles.loopback import serving
 from tests.resources.raw_server import raw_server, read_request
@@ -34,7 +34,7 @@ STREAM = ASK | {"stream": True}
 
 @contextmanager
 def _gateway(routes: Path, *extra: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
-    port = slot_program.free_port()
+    port = free_ports(1)[0]
     command = [sys.executable, "-m", "resources.gateway.app", "--routes", str(routes)]
     process = subprocess.Popen([*command, "--port", str(port), *extra], cwd=REPOSITORY)
     try:
@@ -214,7 +214,7 @@ def test_two_endpoints_reach_their_own_servers(
 def test_a_server_that_is_not_there_may_be_asked_again(
     client: httpx.Client, put: Callable[..., None]
 ) -> None:
-    put(f"http://127.0.0.1:{slot_program.free_port()}")
+    put(f"http://127.0.0.1:{free_ports(1)[0]}")
     answer = client.post("/v1/completions", json=ASK)
     assert (
         answer.status_code,

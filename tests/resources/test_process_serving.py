@@ -16,6 +16,7 @@ import pytest
 from examples import tiny_llama
 from resources.errors import NeedsRepair, PermanentError, TransientError
 from resources.openai import readiness
+from resources.ports import free_ports
 from resources.process_serving import ProcessServing, slot_program
 from resources.process_serving.runtimes import MLX, Launch, Runtime
 from resources.serving import Servable, Served, SlotState
@@ -117,7 +118,7 @@ def test_without_a_supervisor_serving_may_be_retried(home: Path, servable: Serva
 def test_a_start_that_was_cut_off_is_taken_up(
     backend: ProcessServing, supervisor: Supervisor, servable: Servable, home: Path
 ) -> None:
-    record = slot_program.SlotRecord(servable, slot_program.free_port())
+    record = slot_program.SlotRecord(servable, free_ports(1)[0])
     directory = home / "slots" / record.name
     directory.mkdir(parents=True)
     (directory / "m").symlink_to(Path(servable.location.removeprefix("file://")))
@@ -131,8 +132,10 @@ def test_a_taken_port_is_given_up_for_another(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = listener.getsockname()[1]
-        ports = iter([taken, slot_program.free_port()])
-        monkeypatch.setattr(slot_program, "free_port", lambda: next(ports))
+        ports = iter([taken, free_ports(1)[0]])
+        monkeypatch.setattr(
+            "resources.process_serving.backend.free_ports", lambda count: [next(ports)]
+        )
         served = backend.serve(servable, timeout_seconds=60)
     assert (served.slot.state, taken in (served.slot.url,)) == (SlotState.READY, False)
 
@@ -261,7 +264,7 @@ def test_an_endpoint_on_mlx_survives_a_kill(
     servable = _servable((tmp_path / "checkpoint-1").as_uri() + "/", runtime="mlx")
     served = backend.serve(servable, timeout_seconds=90)
     backend.route("m", route_to(served))
-    url = f"http://127.0.0.1:{slot_program.free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     supervisor.add(_gateway(home, url))
     eventually(lambda: _answers(url))
     _kill(supervisor, served)

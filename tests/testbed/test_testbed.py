@@ -48,13 +48,6 @@ def until(look: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture
-def s3(cluster: Cluster) -> S3:
-    if cluster.s3 is None:
-        pytest.skip("no S3 server is known: name one by AI_HOW_TEST_S3 and the AWS variables")
-    return cluster.s3
-
-
-@pytest.fixture
 def bucket(s3: S3) -> Iterator[tuple[Minio, str]]:
     """A bucket of one test's own and a client for it."""
     host = s3.endpoint.removeprefix("http://")

@@ -34,13 +34,6 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def s3(cluster: Cluster) -> S3:
-    if cluster.s3 is None:
-        pytest.skip("the cluster is somebody else's: no S3 server is known beside it")
-    return cluster.s3
-
-
-@pytest.fixture(scope="session")
 def store(s3: S3) -> Iterator[Store]:
     host = s3.endpoint.removeprefix("http://")
     client = Minio(host, s3.access_key, s3.secret_key, secure=False)
