@@ -65,7 +65,7 @@ class Registry:
         """
         with self._errors(f"register `{wanted.key}`"):
             found = self._same(wanted)
-            made = None if found else self._make(wanted)
+            made = None if found else self._make_unless_another_did(wanted)
             first, *others = found or self._same(wanted)
             for other in others:
                 _unless(_ABSENT, self._client.delete_model_version, other.model, str(other.number))
@@ -170,6 +170,17 @@ class Registry:
         )
         return [self._version(each) for each in found]
 
+    def _make_unless_another_did(self, wanted: Registration) -> int | None:
+        """Whoever is first removes what the others have half made: theirs is then found."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._make(wanted)
+        except MlflowException as error:
+            if error.error_code in _PERMANENT and self._same(wanted):
+                return None
+            raise
+
     def _make(self, wanted: Registration) -> int:
         experiment = self._experiment(wanted.model)
         run_id = self._run(experiment, wanted)
@@ -199,9 +210,7 @@ class Registry:
         same = _tagged(wanted.key, wanted.digest)
         found = self._client.search_runs([experiment], same, max_results=1)
         run = found[0] if found else self._client.create_run(
-            experiment,
-            run_name=wanted.key,
-            tags={KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest},
+            experiment, run_name=wanted.key, tags={KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest},
         )  # fmt: skip
         if run.info.status == "RUNNING":
             self._log_training(run.info.run_id, run.info.start_time, wanted)
@@ -224,9 +233,7 @@ class Registry:
             [experiment], f"source_run_id = '{run_id}'", max_results=1
         )
         model = found[0] if found else self._client.create_logged_model(
-            experiment,
-            name=wanted.key.replace(".", "-"),
-            source_run_id=run_id,
+            experiment, name=wanted.key.replace(".", "-"), source_run_id=run_id,
             tags={KEY_TAG: wanted.key, DIGEST_TAG: wanted.digest},
         )  # fmt: skip
         if str(model.status) != "READY":

@@ -182,6 +182,29 @@ def test_four_registrations_of_the_same_bytes_at_once_are_one(
     assert (set(numbers), server.counts(wanted())) == ({numbers[0]}, (1, 1, 1))
 
 
+@pytest.mark.parametrize(
+    "tidied_before", ["log_batch", "create_logged_model", "create_model_version"]
+)
+def test_one_whose_half_made_parts_the_first_removes_finds_the_first(
+    registry: Registry, server: Server, wanted: Wanted, mlflow_url: str, tidied_before: str
+) -> None:
+    late = Registry(mlflow_url)
+
+    def register_first(name: str) -> None:
+        real = getattr(late._client, name)
+
+        def call(*given: object, **named: object) -> object:
+            registry.register(wanted())
+            return real(*given, **named)
+
+        setattr(late._client, name, call)
+
+    for moment in ("create_run", tidied_before):
+        register_first(moment)
+    found = late.register(wanted())
+    assert (found, server.counts(wanted())) == ((registry.register(wanted())[0], False), (1, 1, 1))
+
+
 def test_the_first_checkpoints_of_a_model_can_be_registered_at_once(
     wanted: Wanted, race: Callable[[list[Registration]], list[int]]
 ) -> None:
