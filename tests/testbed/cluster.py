@@ -103,7 +103,7 @@ def up() -> Cluster:
     build()
     where = places.default()
     with atomic.locked(cache.root() / "run.lock", timeout_seconds=_LOCK_SECONDS):
-        if not _is_up(where):
+        if not (_is_up(where) and where.ready.read_text("utf-8") == _made_of()):
             _end(where)
             _start(where)
     return _ours(where)
@@ -160,6 +160,13 @@ def _is_up(where: Places) -> bool:
     return where.ready.exists() and Supervisor(where.home).is_running()
 
 
+def _made_of() -> str:
+    """The names of all parts; a running cluster of others is replaced by a new one."""
+    parts = (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio(), kserve.manifests(),
+             image_store.image_store(), node_root.node_root())  # fmt: skip
+    return "\n".join(each.path.name for each in parts)
+
+
 def _start(where: Places) -> None:
     first, *others = nodes = [Node(number + 1, where) for number in range(pins.NODES)]
     names = [each.name for each in nodes]
@@ -183,7 +190,7 @@ def _start(where: Places) -> None:
         for each in others:
             supervisor.add(node_host.program(each))
     _install(where, ask, names)
-    where.ready.touch()
+    where.ready.write_text(_made_of(), "utf-8")
 
 
 def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
