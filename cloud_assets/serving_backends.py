@@ -7,6 +7,7 @@ import os
 
 from cloud_assets.settings import Settings
 from cloud_assets.settings.serving import Cluster
+from resources.one_slot import OneSlot
 from resources.process_serving import Fetch, ProcessServing, tuned
 from resources.serving import ServingBackend
 from resources.supervisor import Supervisor
@@ -14,6 +15,11 @@ from resources.supervisor import Supervisor
 
 def serving_backend(settings: Settings, fetch: Fetch) -> ServingBackend:
     """The backend; nothing is asked of it yet. `fetch` brings a published model to this machine."""
+    found = _backend(settings, fetch)
+    return OneSlot(found) if settings.serving.strategy == "replace" else found
+
+
+def _backend(settings: Settings, fetch: Fetch) -> ServingBackend:
     if settings.serving.cluster is not None:
         return _cluster(settings, settings.serving.cluster)
     return ProcessServing(

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from cloud_assets.serving_backends import serving_backend
-from cloud_assets.settings import Settings
+from cloud_assets.settings import Serving, Settings
 from resources.kserve import Fronted
+from resources.one_slot import OneSlot
 from resources.process_serving import ProcessServing
 
 
@@ -54,6 +55,12 @@ def test_several_servers_share_a_gpu_of_the_cluster_too(tmp_path: Path) -> None:
         *("--max-model-len", "8192"),
     )
     assert runtimes["mlx"].arguments == ("--max-model-len", "8192")
+
+
+def test_with_one_gpu_a_model_has_one_server_that_takes_all_of_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, serving=Serving(strategy="replace"))
+    assert isinstance(serving_backend(settings, fetch), OneSlot)
+    assert (settings.serving.warm, settings.serving.memory_share) == (0, 0.9)
 
 
 def test_credentials_come_from_the_environment(

@@ -53,8 +53,15 @@ class Serving(Section):
         description="the Kubernetes cluster with KServe that serves; without it model servers run "
         "as processes of this machine",
     )
+    strategy: Literal["candidate", "replace"] = Field(
+        default="candidate",
+        description="`candidate` tries a checkpoint beside the champion; `replace`, for a site "
+        "with one GPU, stops the champion meanwhile and brings it back if the checkpoint is "
+        "turned away",
+    )
     keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
-        default=1, description="how many former champions stay up for a rollback"
+        default=1,
+        description="how many former champions stay up for a rollback; none with `replace`",
     )
     gpu_memory_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,
@@ -96,5 +103,11 @@ class Serving(Section):
         return self.model_copy(update={"base_models": models, "cluster": cluster})
 
     @property
+    def warm(self) -> int:
+        """How many former champions stay up."""
+        return 0 if self.strategy == "replace" else self.keep_warm
+
+    @property
     def memory_share(self) -> float:
-        return self.gpu_memory_share or 0.9 / (self.keep_warm + 2)
+        most = 1 if self.strategy == "replace" else self.warm + 2
+        return self.gpu_memory_share or 0.9 / most
