@@ -4,8 +4,10 @@ Nothing else in the graph knows which of them it talks to.
 """
 
 import os
+from typing import Any
 
 from cloud_assets.settings import Settings
+from cloud_assets.settings.section import Section
 from cloud_assets.settings.serving import Cluster
 from resources.one_slot import OneSlot
 from resources.process_serving import Fetch, ProcessServing, tuned
@@ -31,7 +33,7 @@ def _backend(settings: Settings, fetch: Fetch) -> ServingBackend:
 
 
 def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
-    from resources.kserve import Bucket, Fronted, KServe, RuntimeImage, Site
+    from resources.kserve import Bucket, Fronted, Gateway, KServe, RuntimeImage, Scaling, Site
     from resources.kubernetes import Kubernetes
 
     share = ("--gpu-memory-utilization", f"{settings.serving.memory_share:.2f}")
@@ -48,6 +50,16 @@ def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
         access_key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
         secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
     )
-    site = Site(cluster.namespace, runtimes, bucket, within=cluster.kubeconfig is None)
+    scaling, gateway = cluster.autoscaling, cluster.gateway
+    site = Site(
+        cluster.namespace, runtimes, bucket, within=cluster.kubeconfig is None,
+        scaling=Scaling(**_named(scaling)) if scaling else None,
+        gateway=Gateway(**_named(gateway)) if gateway else None,
+    )  # fmt: skip
     backend = KServe(Kubernetes(cluster.kubeconfig, context=cluster.context), site)
     return Fronted(backend, settings.home / "gateway" / "routes.json")
+
+
+def _named(section: Section) -> dict[str, Any]:
+    """What is set of a section whose keys are those of the site's part."""
+    return section.model_dump(exclude_none=True)

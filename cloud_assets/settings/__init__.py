@@ -13,10 +13,11 @@ from cloud_assets.settings.platform import (
     Target,
     Watch,
 )
-from cloud_assets.settings.serving import Cluster, ClusterRuntime, Serving
+from cloud_assets.settings.serving import Autoscaling, Cluster, ClusterRuntime, Serving
 
 __all__ = [
     "TEMPORARY",
+    "Autoscaling",
     "Cluster",
     "ClusterRuntime",
     "Evaluation",

@@ -22,6 +22,48 @@ class ClusterRuntime(Section):
     )
 
 
+class Autoscaling(Section):
+    """Several pods behind an endpoint: by CPU, or by `vllm`'s own figures where KEDA is."""
+
+    most: Annotated[int, Field(ge=2, le=256)] = Field(description="how many pods at most")
+    cpu_percent: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="more pods above this share of the CPU that a pod asks for; says nothing of a "
+        "model server on a GPU",
+    )
+    prometheus: str | None = Field(
+        default=None, description="`http://…` of the Prometheus that KEDA asks, as it reaches it"
+    )
+    running_requests: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="more pods above so many requests at work in each"
+    )
+    ttft_p95: Seconds | None = Field(
+        default=None, description="more pods above this time to the first token, in seconds"
+    )
+    down_after_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=300, description="how long it must have been quiet before a pod goes"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        figures = self.running_requests is not None or self.ttft_p95 is not None
+        if (self.cpu_percent is None) == (self.prometheus is None):
+            raise ValueError("autoscaling needs either cpu_percent or prometheus")
+        if (self.prometheus is not None) != figures:
+            raise ValueError(
+                "running_requests and ttft_p95 are asked of a prometheus, and it needs one of them"
+            )
+        return self
+
+
+class ClusterGateway(Section):
+    """A Gateway of the Gateway API; each model is reached through it as `<model>.<domain>`."""
+
+    name: Name = Field(description="the Gateway's name")
+    namespace: Name = Field(description="the namespace that it is in")
+    domain: str = Field(description="a domain whose names all lead to the Gateway")
+
+
 class Cluster(Section):
     """A Kubernetes cluster with KServe; its pods must reach the bucket of `store.url`."""
 
@@ -32,6 +74,12 @@ class Cluster(Section):
     namespace: Name = Field(default="ai-how", description="where all that serves is made")
     runtimes: dict[Literal["mlx", "vllm", "vllm-cpu"], ClusterRuntime] = Field(
         description="the model servers that the cluster has"
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="without it one pod serves each model"
+    )
+    gateway: ClusterGateway | None = Field(
+        default=None, description="without it endpoints are reached by their Services alone"
     )
 
 
@@ -50,8 +98,7 @@ class Serving(Section):
     )
     cluster: Cluster | None = Field(
         default=None,
-        description="the Kubernetes cluster with KServe that serves; without it model servers run "
-        "as processes of this machine",
+        description="without it model servers run as processes of this machine",
     )
     strategy: Literal["candidate", "replace"] = Field(
         default="candidate",

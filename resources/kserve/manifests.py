@@ -39,7 +39,8 @@ def inference_service(servable: Servable, site: Site) -> Object:
             "labels": {names.SLOT_LABEL: "true"},
             "annotations": {
                 "serving.kserve.io/deploymentMode": "Standard",
-                "serving.kserve.io/autoscalerClass": "none",
+                # How many pods is the endpoint's business; another class would restart them.
+                "serving.kserve.io/autoscalerClass": "external",
                 names.SERVES: json.dumps(asdict(servable), sort_keys=True),
             },
         },

@@ -7,6 +7,8 @@ ETCD = "v3.6.16"
 COREDNS = "v1.15.0"
 METRICS_SERVER = "v0.9.0"
 KSERVE = "v0.20.0"
+#: The version that KServe is built against.
+GATEWAY_API = "v1.5.1"
 #: The last commit before the archive was closed.
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 DEBIAN = "bookworm"
