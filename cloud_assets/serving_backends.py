@@ -4,7 +4,7 @@ Nothing else in the graph knows which of them it talks to.
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloud_assets.settings import Settings
 from cloud_assets.settings.section import Section
@@ -13,6 +13,9 @@ from resources.one_slot import OneSlot
 from resources.process_serving import Fetch, ProcessServing, tuned
 from resources.serving import ServingBackend
 from resources.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from resources.kserve import Site
 
 
 def serving_backend(settings: Settings, fetch: Fetch) -> ServingBackend:
@@ -33,8 +36,17 @@ def _backend(settings: Settings, fetch: Fetch) -> ServingBackend:
 
 
 def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
-    from resources.kserve import Bucket, Fronted, Gateway, KServe, RuntimeImage, Scaling, Site
+    from resources.kserve import Fronted, KServe
     from resources.kubernetes import Kubernetes
+
+    asked = Kubernetes(cluster.kubeconfig, context=cluster.context)
+    backend = KServe(asked, site_of(settings, cluster))
+    return Fronted(backend, settings.home / "gateway" / "routes.json")
+
+
+def site_of(settings: Settings, cluster: Cluster) -> "Site":
+    """Where and with what the cluster serves; credentials are those of the environment."""
+    from resources.kserve import Bucket, Gateway, RuntimeImage, Scaling, Site
 
     share = ("--gpu-memory-utilization", f"{settings.serving.memory_share:.2f}")
     runtimes: dict[str, RuntimeImage] = {
@@ -51,13 +63,11 @@ def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
         secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
     )
     scaling, gateway = cluster.autoscaling, cluster.gateway
-    site = Site(
+    return Site(
         cluster.namespace, runtimes, bucket, within=cluster.kubeconfig is None,
         scaling=Scaling(**_named(scaling)) if scaling else None,
         gateway=Gateway(**_named(gateway)) if gateway else None,
     )  # fmt: skip
-    backend = KServe(Kubernetes(cluster.kubeconfig, context=cluster.context), site)
-    return Fronted(backend, settings.home / "gateway" / "routes.json")
 
 
 def _named(section: Section) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from resources.kserve import addresses, names
 from resources.kserve.site import Site
 from resources.kubernetes import Object, Reference
 
-_KIND = ("gateway.networking.k8s.io/v1", "HTTPRoute")
+KIND = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 
 
 def http_route_reference(model: str, site: Site) -> Reference:
-    return Reference(*_KIND, names.endpoint_name(model), site.namespace)
+    return Reference(*KIND, names.endpoint_name(model), site.namespace)
 
 
 def http_route(model: str, site: Site) -> Object | None:
@@ -19,8 +19,8 @@ def http_route(model: str, site: Site) -> Object | None:
     label = name.removeprefix("endpoint-").rpartition("-")[0]
     parent = {"name": site.gateway.name, "namespace": site.gateway.namespace}
     return {
-        "apiVersion": _KIND[0],
-        "kind": _KIND[1],
+        "apiVersion": KIND[0],
+        "kind": KIND[1],
         "metadata": {
             "name": name,
             "namespace": site.namespace,

@@ -12,7 +12,7 @@ from resources.kubernetes import Object, Reference
 from resources.serving import Route
 
 _HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
-_SCALED_OBJECT = ("keda.sh/v1alpha1", "ScaledObject")
+SCALED_OBJECT = ("keda.sh/v1alpha1", "ScaledObject")
 #: Four scrapes, at the usual 15 s.
 _RATE = "1m"
 
@@ -23,7 +23,7 @@ def autoscaler(model: str, route: Route, site: Site) -> Object | None:
         return None
     slot = names.slot_name(route.key, route.digest)
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": names.predictor_name(slot)}
-    api_version, kind = _SCALED_OBJECT if site.scaling.prometheus else _HPA
+    api_version, kind = SCALED_OBJECT if site.scaling.prometheus else _HPA
     spec = _scaled_object if site.scaling.prometheus else _hpa
     return {
         "apiVersion": api_version,
@@ -43,7 +43,7 @@ def autoscaler_references(model: str, site: Site) -> list[Reference]:
     Of KEDA's only where the site uses it: elsewhere nobody may have defined the kind.
     """
     uses_keda = site.scaling is not None and site.scaling.prometheus
-    kinds = [_HPA, *([_SCALED_OBJECT] if uses_keda else [])]
+    kinds = [_HPA, *([SCALED_OBJECT] if uses_keda else [])]
     return [Reference(*kind, names.endpoint_name(model), site.namespace) for kind in kinds]
 
 
