@@ -24,6 +24,8 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "PYTHONUNBUFFERED": "1",
 }
+#: Until then every node knows that the pod is to get no more requests, and those in it end.
+_DRAIN_SECONDS = 5
 #: A start may take an hour of them; whoever waits has its own patience and takes the pod away.
 _STARTUP_PROBES = 3600
 
@@ -37,10 +39,14 @@ class Server:
 
 
 # mlx_lm loads another model whenever a request's name is not its `--model`; so a link of that name
-# is made, and the name is the script's $0.
+# is made, and the name is the script's $0. It would sleep through SIGTERM as a container's first
+# process, and be killed half a minute later; so the shell is that and passes the signal on.
 _MLX = (
-    'cd "$(mktemp -d)" && ln -s /mnt/models "$0" && exec python3 -m mlx_lm server '
-    f'--host 0.0.0.0 --port {PORT} --model "$0"'
+    'cd "$(mktemp -d)" && ln -s /mnt/models "$0" || exit\n'
+    f'python3 -m mlx_lm server --host 0.0.0.0 --port {PORT} --model "$0" & server=$!\n'
+    'trap "kill $server" TERM\n'
+    "while kill -0 $server 2>/dev/null; do wait $server; status=$?; done\n"
+    "exit $status"
 )
 _VLLM = Server(
     command=("vllm", "serve", MODELS),
@@ -91,6 +97,7 @@ def _container(image: RuntimeImage) -> dict[str, Any]:
         "args": list(server.arguments),
         "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
         "startupProbe": {**health, "failureThreshold": _STARTUP_PROBES},
         "readinessProbe": {**health, "timeoutSeconds": 5, "failureThreshold": 3},
         "resources": _resources(image),

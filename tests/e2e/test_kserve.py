@@ -1,8 +1,10 @@
 """The same flow on a real cluster: a dropped checkpoint is promoted on KServe and answers."""
 
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from tests.testbed.cluster import S3, Cluster
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
 PATIENCE_SECONDS = 400.0
+LEAST_REQUESTS, LEAST_CHANGES = 10_000, 3
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +120,57 @@ def test_reports_are_in_the_bucket(on_cluster: EmbeddedPlatform, s3: S3) -> None
         Path(str(each.object_name)).name for each in client.list_objects(bucket, recursive=True)
     }
     assert {"report.html", "quality.json", "benchmark.json", "manifest.json"} <= names
+
+
+class Clients:
+    """Ask for one token after the other, each request on a connection of its own."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.answered = 0
+        self.failed: list[str] = []
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, args=(each,)) for each in addresses]
+
+    def __enter__(self) -> Self:
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join()
+
+    def _ask(self, address: str) -> None:
+        request = {"model": MODEL, "prompt": "Q", "max_tokens": 1}
+        with httpx.Client(
+            base_url=address, timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
+        ) as client:
+            while not self._over.is_set():
+                try:
+                    answer = client.post("/v1/completions", json=request)
+                    problem = "" if answer.json()["choices"] else answer.text
+                except (httpx.HTTPError, KeyError, ValueError) as error:
+                    problem = f"{type(error).__name__}: {error}"
+                with self._lock:
+                    self.answered += 1
+                    self.failed += [problem] if problem else []
+
+
+def test_no_request_fails_while_champions_change_under_load(
+    on_cluster: EmbeddedPlatform, backend: KServe
+) -> None:
+    """Through the stable Service and through the gateway; each change also takes a slot away."""
+    third = on_cluster.drop("first", 3, seed=3)
+    on_cluster.until_settled([third], PATIENCE_SECONDS)
+    keys = [f"{MODEL}.first.{step}" for step in (1, 2, 3)]
+    stable = backend.address(MODEL)
+    changes = 0
+    with Clients([stable, stable, stable, on_cluster.settings.gateway_url]) as clients:
+        while changes < LEAST_CHANGES or clients.answered < LEAST_REQUESTS:
+            promoted = on_cluster.ai_how("promote", keys[changes % 3])
+            assert promoted.returncode == 0, promoted.stderr
+            changes += 1
+    assert clients.failed == []
+    assert clients.answered >= LEAST_REQUESTS
