@@ -39,7 +39,8 @@ def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
     from resources.kserve import Fronted, KServe
     from resources.kubernetes import Kubernetes
 
-    asked = Kubernetes(cluster.kubeconfig, context=cluster.context)
+    at = settings.kubernetes
+    asked = Kubernetes(at.kubeconfig, context=at.context)
     backend = KServe(asked, site_of(settings, cluster))
     return Fronted(backend, settings.home / "gateway" / "routes.json")
 
@@ -64,7 +65,7 @@ def site_of(settings: Settings, cluster: Cluster) -> "Site":
     )
     scaling, gateway = cluster.autoscaling, cluster.gateway
     return Site(
-        cluster.namespace, runtimes, bucket, within=cluster.kubeconfig is None,
+        cluster.namespace, runtimes, bucket, within=settings.kubernetes.kubeconfig is None,
         scaling=Scaling(**_named(scaling)) if scaling else None,
         gateway=Gateway(**_named(gateway)) if gateway else None,
     )  # fmt: skip

@@ -11,6 +11,8 @@ KSERVE = "v0.20.0"
 GATEWAY_API = "v1.5.1"
 #: The last commit before the archive was closed.
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+#: The other S3 server, which is still looked after.
+VERSITYGW = "v1.8.0"
 DEBIAN = "bookworm"
 
 #: Images go by the names that upstream manifests use, so that these run unchanged.
@@ -21,6 +23,9 @@ METRICS_SERVER_IMAGE = f"registry.k8s.io/metrics-server/metrics-server:{METRICS_
 MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2026-02-12"
 KSERVE_IMAGE = f"docker.io/kserve/kserve-controller:{KSERVE}"
 STORAGE_INITIALIZER_IMAGE = f"docker.io/kserve/storage-initializer:{KSERVE}"
+VERSITYGW_IMAGE = f"ghcr.io/versity/versitygw:{VERSITYGW}"
+POSTGRESQL_IMAGE = "docker.io/library/postgres:15-bookworm"
+MLFLOW_IMAGE = "docker.io/ai-how/mlflow:testbed"
 MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
 
 #: The first runs beside the control plane, each further one on a host of its own.

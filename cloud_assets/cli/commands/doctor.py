@@ -108,7 +108,8 @@ def _cluster(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
     from resources.kserve.survey import survey
     from resources.kubernetes import Kubernetes
 
-    asked = Kubernetes(cluster.kubeconfig, context=cluster.context, retry_seconds=2)
+    at = settings.kubernetes
+    asked = Kubernetes(at.kubeconfig, context=at.context, retry_seconds=2)
     for each in survey(asked, site_of(settings, cluster)):
         yield Finding(**asdict(each))
 

@@ -10,6 +10,7 @@ import pytest
 from cloud_assets.cli.commands import doctor
 from cloud_assets.cli.commands.doctor import Finding, examine
 from cloud_assets.settings import Evaluation, Ports, Registry, Root, Settings, Store
+from cloud_assets.settings.platform import Kubernetes
 from cloud_assets.settings.serving import Serving
 from resources.errors import PermanentError
 from tests.doubles.kubernetes import kubeconfig
@@ -92,9 +93,10 @@ def test_on_a_cluster_the_cluster_is_looked_at_and_no_model_server_of_this_machi
     settings: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{_free()}"))
-    cluster = {"kubeconfig": tmp_path / "kubeconfig", "runtimes": {"vllm-cpu": {"image": "v:1"}}}
+    cluster = {"runtimes": {"vllm-cpu": {"image": "v:1"}}}
     serving = Serving.model_validate({"runtime": "vllm-cpu", "cluster": cluster})
-    away = settings.model_copy(update={"serving": serving})
+    kubernetes = Kubernetes(kubeconfig=tmp_path / "kubeconfig")
+    away = settings.model_copy(update={"serving": serving, "kubernetes": kubernetes})
     assert not finding(away, "cluster").well
     assert [each for each in examine(away) if each.what.startswith("runtime")] == []
 
