@@ -1,7 +1,8 @@
 """Helm charts on one cluster: rendered, compared, installed or upgraded as a whole, uninstalled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from resources.kubernetes.changes import Change
 from resources.kubernetes.reference import Object
 
 _NOT_FOUND = "release: not found"
+_DRY = ("--dry-run=server", "--hide-notes")
 #: Revisions that stay to go back to.
 _HISTORY = 5
 
@@ -44,6 +46,15 @@ class Helm:
         words += ["--namespace", wanted.namespace]
         return manifests.documents(self._run(words, action, values=wanted.values), action)
 
+    def planned(self, wanted: Installation) -> list[Object]:
+        """The objects that `install_or_upgrade` would apply on this cluster, whoever has them now.
+
+        Definitions of kinds that a chart keeps apart are not among them.
+        """
+        action = f"plan {wanted.chart}"
+        told = self._upgrade(replace(wanted, adopts=True), action, _DRY)
+        return manifests.documents(str(told["manifest"]), action)
+
     def diff(self, wanted: Installation) -> list[Change]:
         """What `install_or_upgrade` would change of the release as it was applied last.
 
@@ -51,7 +62,7 @@ class Helm:
         which helm never upgrades.
         """
         action = f"compare {wanted.chart} with {wanted.release}"
-        told = self._upgrade(wanted, action, ["--dry-run=server", "--hide-notes"])
+        told = self._upgrade(wanted, action, _DRY)
         before = self._manifest(wanted, action)
         return manifests.changes(
             manifests.documents(before, action),
@@ -87,6 +98,15 @@ class Helm:
         found = self._unless_missing(words, f"look at {namespace}/{release}")
         return None if found is None else Release.of(json.loads(found))
 
+    def values(self, release: str, namespace: str) -> dict[str, Any] | None:
+        """What the newest revision was given on top of its chart's own, None where there is none.
+
+        They may hold secrets.
+        """
+        words = ["get", "values", release, "--namespace", namespace, "--output", "json"]
+        found = self._unless_missing(words, f"look at {namespace}/{release}")
+        return None if found is None else dict(json.loads(found) or {})
+
     def uninstall(self, release: str, namespace: str, *, timeout_seconds: float = 300.0) -> bool:
         """Whether there was something to remove; returns once its objects are gone."""
         words = ["uninstall", release, "--namespace", namespace, "--wait"]
@@ -98,12 +118,13 @@ class Helm:
         self,
         wanted: Installation,
         action: str,
-        options: list[str],
+        options: Sequence[str],
         *,
         timeout_seconds: float = 120.0,
     ) -> dict[str, Any]:
         words = ["upgrade", wanted.release, *wanted.chart.words, "--install", "--reset-values"]
         words += ["--namespace", wanted.namespace, "--output", "json", *options]
+        words += ["--take-ownership"] if wanted.adopts else []
         told = self._run(
             [*words, *self._cluster], action, values=wanted.values, timeout_seconds=timeout_seconds
         )

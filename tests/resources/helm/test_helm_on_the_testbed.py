@@ -3,13 +3,14 @@
 import os
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resources.errors import NeedsRepair, TransientError
-from resources.helm import Chart, Helm, Installation
+from resources.helm import Chart, Helm, Installation, owner
 from tests.doubles import helm_program
 from tests.doubles.charts import PLAIN, write_chart
 from tests.testbed import pins
@@ -89,6 +90,27 @@ def test_an_object_of_somebody_else_is_not_taken(
         real_helm.install_or_upgrade(wanted(chart, space))
     assert "owner" in str(caught.value.hint)
     assert real_helm.status("web", space) is None
+
+
+def test_an_object_of_somebody_else_is_taken_when_asked(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster
+) -> None:
+    cluster.kubectl("create", "configmap", "web", "--namespace", space)
+    adopting = replace(wanted(chart, space), adopts=True)
+    real_helm.install_or_upgrade(adopting)
+    found = cluster.kubectl.get("configmap", "web", "--namespace", space)
+    assert found["data"] == {"greeting": "hello"}
+    assert owner(found, adopting) is None
+
+
+def test_objects_of_somebody_else_do_not_hinder_planning(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster
+) -> None:
+    cluster.kubectl("create", "configmap", "web", "--namespace", space)
+    found = cluster.kubectl.get("configmap", "web", "--namespace", space)
+    planned = real_helm.planned(wanted(chart, space))
+    assert sorted(each["kind"] for each in planned) == ["ConfigMap", "Deployment"]
+    assert owner(found, wanted(chart, space)) == "`kubectl-create`"
 
 
 @pytest.mark.parametrize("installed", [False, True])
