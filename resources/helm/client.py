@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from resources.errors import PermanentError, TransientError
+from resources.errors import NeedsRepair, PermanentError, TransientError
 from resources.helm import command, manifests
 from resources.helm.release import Installation, Release
 from resources.kubernetes.changes import Change
@@ -75,19 +75,21 @@ class Helm:
         """Make the release what is wanted and wait until all of it is ready; what changed.
 
         It succeeds as a whole or leaves what was there before: a failed upgrade is rolled back, a
-        failed first installation removed. Where nothing differs nothing is done, unless `always`,
-        which also puts right what others changed. A release that a killed helm left half-way is
-        taken back first, once that helm cannot be at work any more.
+        failed first installation removed, unless it `keeps` or `adopts`: then it is gone on with
+        the next time. Where nothing differs nothing is done, unless `always`, which also puts right
+        what others changed. A release that a killed helm left half-way is taken back first, once
+        that helm cannot be at work any more.
         """
         action = f"install {wanted.chart} as {wanted.namespace}/{wanted.release}"
         found = self.status(wanted.release, wanted.namespace)
         if found and found.is_under_way:
-            self._take_back(found, action, timeout_seconds)
+            self._take_back(found, wanted, timeout_seconds=timeout_seconds)
             found = self.status(wanted.release, wanted.namespace)
         planned = self.diff(wanted)
         if planned or always or found is None or found.status != "deployed":
             limit = _seconds(timeout_seconds)
-            whole = ["--atomic", "--cleanup-on-fail", "--wait-for-jobs", "--timeout", limit]
+            whole = ["--wait"] if _stays(wanted) else ["--atomic", "--cleanup-on-fail"]
+            whole += ["--wait-for-jobs", "--timeout", limit]
             more = ["--create-namespace", "--history-max", str(_HISTORY)]
             self._upgrade(wanted, action, [*whole, *more], timeout_seconds=timeout_seconds)
         return planned
@@ -135,12 +137,22 @@ class Helm:
         words = ["get", "manifest", wanted.release, "--namespace", wanted.namespace]
         return self._unless_missing(words, action) or ""
 
-    def _take_back(self, found: Release, action: str, timeout_seconds: float) -> None:
-        """Raises TransientError while another helm may still be at work."""
+    def _take_back(self, found: Release, wanted: Installation, *, timeout_seconds: float) -> None:
+        """Raises TransientError while another helm may still be at work, NeedsRepair where taking
+        the release back would take along what cannot be made again.
+        """
+        action = f"take back {wanted.namespace}/{wanted.release}"
         age = (datetime.now(UTC) - found.deployed_at).total_seconds()
         if age < timeout_seconds:
             reason = f"another operation is under way since {age:.0f} s ({found.status})"
             raise TransientError("Helm", action, reason)
+        if found.revision == 1 and _stays(wanted):
+            record = f"sh.helm.release.v1.{found.name}.v1"
+            hint = f"`kubectl delete secret -n {found.namespace} {record}` makes helm begin anew"
+            reason = (
+                "its first installation was killed, and removing it would remove what it adopts"
+            )
+            raise NeedsRepair("Helm", action, reason, hint=hint)
         if found.revision == 1 or found.status == "uninstalling":
             self.uninstall(found.name, found.namespace, timeout_seconds=timeout_seconds)
             return
@@ -173,6 +185,11 @@ class Helm:
     @cached_property
     def _program(self) -> Path:
         return command.program(self._given)
+
+
+def _stays(wanted: Installation) -> bool:
+    """Whether a failure must leave in place what the release has made or taken over."""
+    return wanted.keeps or wanted.adopts
 
 
 def _seconds(count: float) -> str:
