@@ -27,6 +27,7 @@ from cloud_assets.stages import (
     REGISTERED_MODEL,
     RELEASE,
     RELEASE_JOB,
+    SERVICES_JOB,
     STAGES,
     TRY_TAG,
 )
@@ -37,6 +38,7 @@ AssetJob = UnresolvedAssetJobDefinition
 CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
+SERVICES_GROUP = "services"
 ML_OWNERS = ["team:ml-platform"]
 
 AssetDecorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
@@ -112,6 +114,8 @@ __all__ = [
     "REGISTERED_MODEL",
     "RELEASE",
     "RELEASE_JOB",
+    "SERVICES_GROUP",
+    "SERVICES_JOB",
     "STAGES",
     "TRY_TAG",
     "AssetDecorator",

@@ -28,6 +28,7 @@ def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
     from resources.kserve import Bucket, Fronted, KServe, RuntimeImage, Site
     from resources.kubernetes import Kubernetes
 
+    at = settings.kubernetes
     share = ("--gpu-memory-utilization", f"{settings.serving.memory_share:.2f}")
     runtimes: dict[str, RuntimeImage] = {
         name: RuntimeImage(
@@ -42,6 +43,6 @@ def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
         access_key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
         secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
     )
-    site = Site(cluster.namespace, runtimes, bucket, within=cluster.kubeconfig is None)
-    backend = KServe(Kubernetes(cluster.kubeconfig, context=cluster.context), site)
+    site = Site(cluster.namespace, runtimes, bucket, within=at.kubeconfig is None)
+    backend = KServe(Kubernetes(at.kubeconfig, context=at.context), site)
     return Fronted(backend, settings.home / "gateway" / "routes.json")

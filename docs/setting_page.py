@@ -59,14 +59,15 @@ def sections() -> Iterator[tuple[str, Schema]]:
         for name, one in section["properties"].items():
             inner = _refers(one)
             if inner is not None:
-                listed = "[]" if one.get("type") == "array" else ""
-                waiting.append((f"{path}.{name}{listed}", schema["$defs"][inner]))
+                below = {"array": "[]", "object": ".NAME"}.get(one.get("type", ""), "")
+                waiting.append((f"{path}.{name}{below}", schema["$defs"][inner]))
 
 
 def _refers(one: Schema) -> str | None:
-    """The section that a property holds, itself or as items of a list."""
-    reference = one.get("$ref") or one.get("items", {}).get("$ref")
-    return str(reference).rpartition("/")[2] if reference else None
+    """The section that a property holds: itself, where it is named, or each of several."""
+    several = (one.get("items"), one.get("additionalProperties"), *one.get("anyOf", ()))
+    held = [each for each in (one, *several) if isinstance(each, Mapping) and "$ref" in each]
+    return str(held[0]["$ref"]).rpartition("/")[2] if held else None
 
 
 def _type(one: Schema) -> str:

@@ -19,10 +19,11 @@ def on_cluster(tmp_path: Path, **serving: object) -> Fronted:
         "mlx": {"image": "mlx:1"},
         "vllm": {"image": "vllm:1", "gpus": 1, "cpu": "4", "memory": "16Gi"},
     }
-    cluster = {"kubeconfig": tmp_path / "kubeconfig", "namespace": "models", "runtimes": runtimes}
+    cluster = {"namespace": "models", "runtimes": runtimes}
     settings = Settings.model_validate(
         {
             "home": tmp_path,
+            "kubernetes": {"kubeconfig": tmp_path / "kubeconfig"},
             "store": {"url": "s3://bucket/a", "endpoint": "http://minio:9000", "region": "eu-1"},
             "serving": {"cluster": cluster, **serving},
         }

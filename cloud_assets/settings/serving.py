@@ -6,9 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cloud_assets.settings.section import Seconds, Section
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+from cloud_assets.settings.section import Name, Seconds, Section
 
 
 class ClusterRuntime(Section):
@@ -23,12 +21,8 @@ class ClusterRuntime(Section):
 
 
 class Cluster(Section):
-    """A Kubernetes cluster with KServe; its pods must reach the bucket of `store.url`."""
+    """KServe on the cluster of `kubernetes`; its pods must reach the bucket of `store.url`."""
 
-    kubeconfig: Path | None = Field(
-        default=None, description="without one the account of the pod that the platform runs in"
-    )
-    context: str | None = Field(default=None, description="a context of the kubeconfig")
     namespace: Name = Field(default="ai-how", description="where all that serves is made")
     runtimes: dict[Literal["mlx", "vllm", "vllm-cpu"], ClusterRuntime] = Field(
         description="the model servers that the cluster has"
@@ -50,7 +44,7 @@ class Serving(Section):
     )
     cluster: Cluster | None = Field(
         default=None,
-        description="the Kubernetes cluster with KServe that serves; without it model servers run "
+        description="how the Kubernetes cluster with KServe serves; without it model servers run "
         "as processes of this machine",
     )
     keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
@@ -89,11 +83,7 @@ class Serving(Section):
     def resolved(self, absolute: Callable[[Path], Path]) -> Self:
         """The same with every path absolute."""
         models = {name: absolute(path) for name, path in self.base_models.items()}
-        cluster = self.cluster
-        if cluster is not None and cluster.kubeconfig is not None:
-            where = {"kubeconfig": absolute(cluster.kubeconfig)}
-            cluster = cluster.model_copy(update=where)
-        return self.model_copy(update={"base_models": models, "cluster": cluster})
+        return self.model_copy(update={"base_models": models})
 
     @property
     def memory_share(self) -> float:

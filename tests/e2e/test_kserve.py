@@ -30,13 +30,10 @@ def on_cluster(
     runtime = {"image": pins.MLX_IMAGE, "cpu": "100m", "memory": "256Mi"}
     changes = {
         "store": {"url": f"s3://{name}/platform", "endpoint": s3.endpoint},
+        "kubernetes": {"kubeconfig": str(cluster.kubeconfig)},
         "serving": {
             "timeout_seconds": 200,
-            "cluster": {
-                "kubeconfig": str(cluster.kubeconfig),
-                "namespace": name,
-                "runtimes": {"mlx": runtime},
-            },
+            "cluster": {"namespace": name, "runtimes": {"mlx": runtime}},
         },
     }
     with pytest.MonkeyPatch.context() as patch:
