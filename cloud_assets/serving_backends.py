@@ -3,8 +3,7 @@
 Nothing else in the graph knows which of them it talks to.
 """
 
-import os
-
+from cloud_assets.serving_site import serving_site
 from cloud_assets.settings import Settings
 from cloud_assets.settings.serving import Cluster
 from resources.process_serving import Fetch, ProcessServing, tuned
@@ -25,24 +24,9 @@ def serving_backend(settings: Settings, fetch: Fetch) -> ServingBackend:
 
 
 def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
-    from resources.kserve import Bucket, Fronted, KServe, RuntimeImage, Site
+    from resources.kserve import Fronted, KServe
     from resources.kubernetes import Kubernetes
 
     at = settings.kubernetes
-    share = ("--gpu-memory-utilization", f"{settings.serving.memory_share:.2f}")
-    runtimes: dict[str, RuntimeImage] = {
-        name: RuntimeImage(
-            name, each.image, each.cpu, each.memory, each.gpus,
-            (*(share if name != "mlx" else ()), *settings.serving.arguments),
-        )
-        for name, each in cluster.runtimes.items()
-    }  # fmt: skip
-    bucket = Bucket(
-        settings.store.endpoint or "",
-        settings.store.region,
-        access_key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
-        secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
-    )
-    site = Site(cluster.namespace, runtimes, bucket, within=at.kubeconfig is None)
-    backend = KServe(Kubernetes(at.kubeconfig, context=at.context), site)
+    backend = KServe(Kubernetes(at.kubeconfig, context=at.context), serving_site(settings, cluster))
     return Fronted(backend, settings.home / "gateway" / "routes.json")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cloud_assets.services.charts import catalogue as charts
 from cloud_assets.services.manifests import minio, mlflow, postgresql
 from cloud_assets.services.service import Service
 from cloud_assets.services.sets import ManifestSet
@@ -58,6 +59,7 @@ def _all(named: set[str]) -> tuple[Service, ...]:
             after=[each for each in (minio.NAME, postgresql.NAME) if each in named],
             links=_mlflow_links,
         ),
+        *charts.services(named),
     )
 
 

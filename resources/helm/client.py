@@ -63,9 +63,8 @@ class Helm:
         """
         action = f"compare {wanted.chart} with {wanted.release}"
         told = self._upgrade(wanted, action, _DRY)
-        before = self._manifest(wanted, action)
         return manifests.changes(
-            manifests.documents(before, action),
+            self.applied(wanted.release, wanted.namespace),
             manifests.documents(str(told["manifest"]), action),
         )
 
@@ -81,10 +80,7 @@ class Helm:
         that helm cannot be at work any more.
         """
         action = f"install {wanted.chart} as {wanted.namespace}/{wanted.release}"
-        found = self.status(wanted.release, wanted.namespace)
-        if found and found.is_under_way:
-            self._take_back(found, wanted, timeout_seconds=timeout_seconds)
-            found = self.status(wanted.release, wanted.namespace)
+        found = self.settled(wanted, timeout_seconds=timeout_seconds)
         planned = self.diff(wanted)
         if planned or always or found is None or found.status != "deployed":
             limit = _seconds(timeout_seconds)
@@ -94,11 +90,25 @@ class Helm:
             self._upgrade(wanted, action, [*whole, *more], timeout_seconds=timeout_seconds)
         return planned
 
+    def settled(self, wanted: Installation, *, timeout_seconds: float = 300.0) -> Release | None:
+        """The release as `status` gives it, once what a killed helm left of it is taken back."""
+        found = self.status(wanted.release, wanted.namespace)
+        if found is None or not found.is_under_way:
+            return found
+        self._take_back(found, wanted, timeout_seconds=timeout_seconds)
+        return self.status(wanted.release, wanted.namespace)
+
     def status(self, release: str, namespace: str) -> Release | None:
         """The newest revision of a release, None where there is none."""
         words = ["get", "metadata", release, "--namespace", namespace, "--output", "json"]
         found = self._unless_missing(words, f"look at {namespace}/{release}")
         return None if found is None else Release.of(json.loads(found))
+
+    def applied(self, release: str, namespace: str) -> list[Object]:
+        """The objects of the newest revision as helm sent them; none where there is none."""
+        action = f"look at {namespace}/{release}"
+        words = ["get", "manifest", release, "--namespace", namespace]
+        return manifests.documents(self._unless_missing(words, action) or "", action)
 
     def values(self, release: str, namespace: str) -> dict[str, Any] | None:
         """What the newest revision was given on top of its chart's own, None where there is none.
@@ -132,10 +142,6 @@ class Helm:
         )
         found: dict[str, Any] = json.loads(told)
         return found
-
-    def _manifest(self, wanted: Installation, action: str) -> str:
-        words = ["get", "manifest", wanted.release, "--namespace", wanted.namespace]
-        return self._unless_missing(words, action) or ""
 
     def _take_back(self, found: Release, wanted: Installation, *, timeout_seconds: float) -> None:
         """Raises TransientError while another helm may still be at work, NeedsRepair where taking

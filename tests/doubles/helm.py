@@ -83,8 +83,14 @@ class MemoryHelm(Helm):
         )
         return planned
 
+    def settled(self, wanted: Installation, *, timeout_seconds: float = 300.0) -> Release | None:
+        return self.status(wanted.release, wanted.namespace)
+
     def status(self, release: str, namespace: str) -> Release | None:
         return self.releases.get((namespace, release))
+
+    def applied(self, release: str, namespace: str) -> list[Object]:
+        return self.objects.get((namespace, release), [])
 
     def values(self, release: str, namespace: str) -> dict[str, Any] | None:
         return self.given.get((namespace, release))

@@ -72,7 +72,10 @@ class HelmContract:
 
     def test_what_a_release_was_given_is_read_back(self, helm: Helm, wanted: Installation) -> None:
         assert helm.values("web", wanted.namespace) is None
+        assert helm.applied("web", wanted.namespace) == []
         helm.install_or_upgrade(wanted)
+        kinds = {each["kind"] for each in helm.applied("web", wanted.namespace)}
+        assert kinds == {"ConfigMap", "Secret"}
         assert helm.values("web", wanted.namespace) == wanted.values
 
     def test_what_would_be_applied_is_told_before(self, helm: Helm, wanted: Installation) -> None:

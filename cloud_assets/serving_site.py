@@ -1,0 +1,32 @@
+"""What a cluster is told before it serves, from the settings: the site of `resources.kserve`."""
+
+import os
+from typing import TYPE_CHECKING
+
+from cloud_assets.settings import Settings
+from cloud_assets.settings.serving import Cluster
+
+if TYPE_CHECKING:
+    from resources.kserve import Site
+
+
+def serving_site(settings: Settings, cluster: Cluster) -> "Site":
+    """Namespace, runtimes and the bucket with its credentials, which the environment has."""
+    from resources.kserve import Bucket, RuntimeImage, Site
+
+    share = ("--gpu-memory-utilization", f"{settings.serving.memory_share:.2f}")
+    runtimes: dict[str, RuntimeImage] = {
+        name: RuntimeImage(
+            name, each.image, each.cpu, each.memory, each.gpus,
+            (*(share if name != "mlx" else ()), *settings.serving.arguments), each.nodes,
+        )
+        for name, each in cluster.runtimes.items()
+    }  # fmt: skip
+    bucket = Bucket(
+        settings.store.endpoint or "",
+        settings.store.region,
+        access_key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+    )
+    within = settings.kubernetes.kubeconfig is None
+    return Site(cluster.namespace, runtimes, bucket, within=within)
