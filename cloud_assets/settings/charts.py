@@ -52,7 +52,7 @@ class Installed(Section):
     )
 
 
-class CertManager(Installed):
+class Certificates(Installed):
     """cert-manager, which the webhooks of KServe have their certificates from."""
 
     version: str = Field(default="v1.21.2", description="of the chart; a folder has its own")

@@ -104,7 +104,7 @@ class Services(Section):
     minio: MinIO | None = None
     postgresql: PostgreSQL | None = None
     mlflow: MLflow | None = None
-    cert_manager: charts.CertManager | None = None
+    cert_manager: charts.Certificates | None = None
     kserve: charts.KServe | None = None
     gpu_operator: charts.GpuOperator | None = None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from cloud_assets.services.charts.parts import Image, chart, merged
 from cloud_assets.settings import Settings
-from cloud_assets.settings.charts import CertManager
+from cloud_assets.settings.charts import Certificates
 from resources.helm import Installation
 from resources.kubernetes import Object
 
@@ -17,7 +17,7 @@ _IMAGES = {"": "controller", "webhook": "webhook", "cainjector": "cainjector"}
 
 
 def installations(settings: Settings) -> list[Installation]:
-    wanted = settings.services.cert_manager or CertManager()
+    wanted = settings.services.cert_manager or Certificates()
     return [
         Installation(
             CHART,
@@ -30,7 +30,7 @@ def installations(settings: Settings) -> list[Installation]:
     ]
 
 
-def values(wanted: CertManager, images: Mapping[str, str]) -> dict[str, Any]:
+def values(wanted: Certificates, images: Mapping[str, str]) -> dict[str, Any]:
     """The values of the chart; without images of the site its own are run."""
     found: dict[str, Any] = {
         # They stay when the release goes: with a definition go all certificates.
