@@ -55,8 +55,8 @@ def _asset(service: Service) -> dg.AssetsDefinition:
 def _metadata(service: Service, site: Site, changes: Sequence[Change]) -> dict[str, Any]:
     counts = Counter(f"objects_{each.outcome}" for each in changes)
     return {
-        "changed": any(each.outcome != "unchanged" for each in changes),
         **counts,
+        "changes": [str(each) for each in changes if each.outcome != "unchanged"],
         "objects": changes_table(changes),
         **service.links(site),
         "converged_at": dg.MetadataValue.timestamp(datetime.now(UTC)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cloud_assets.services.access import have_buckets
 from cloud_assets.services.charts import catalogue as charts
 from cloud_assets.services.manifests import minio, mlflow, postgresql
 from cloud_assets.services.service import Service
@@ -36,7 +37,10 @@ def _all(named: set[str]) -> tuple[Service, ...]:
             kind="s3",
             description="An S3 server on a volume, with the buckets of the platform.",
             convergence=ManifestSet(
-                minio.NAME, minio.manifests, lambda settings: [minio.credentials(settings)]
+                minio.NAME,
+                minio.manifests,
+                lambda settings: [minio.credentials(settings)],
+                afterwards=have_buckets,
             ),
             links=_minio_links,
         ),

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cloud_assets.services.manifests import parts
 from cloud_assets.services.manifests.credentials import Credentials
@@ -31,18 +32,24 @@ _PATIENCE_SECONDS = 600.0
 _UNKNOWN = "unknown"
 
 
+class Afterwards(Protocol):
+    """What is left to do with a service that is up; a dry run finds it in any state."""
+
+    def __call__(self, site: Site, *, dry_run: bool) -> list[Change]: ...
+
+
 @dataclass(frozen=True)
 class ManifestSet:
     """`service.Convergence` for one service.
 
     `manifests` takes what changes with the `credentials`, so that pods follow them. `afterwards`
-    does what manifests cannot, once all is up, and says what it changed.
+    does what manifests cannot, once all is up, and says what that changed, or would.
     """
 
     name: str
     manifests: Callable[[Settings, str], Sequence[Object]]
     credentials: Callable[[Settings], Sequence[Credentials]] = field(default=lambda _: ())
-    afterwards: Callable[[Site], list[Change]] | None = None
+    afterwards: Afterwards | None = None
     patience_seconds: float = _PATIENCE_SECONDS
 
     @property
@@ -50,12 +57,13 @@ class ManifestSet:
         return f"ai-how-{self.name}"
 
     def plan(self, site: Site) -> list[Change]:
-        return self._apply(site, dry_run=True)
+        changes = self._apply(site, dry_run=True)
+        return changes + (self.afterwards(site, dry_run=True) if self.afterwards else [])
 
     def converge(self, site: Site) -> list[Change]:
         changes = self._apply(site, dry_run=False)
         self._await(site.kubernetes, [each.reference for each in changes])
-        return [*changes, *(self.afterwards(site) if self.afterwards else ())]
+        return changes + (self.afterwards(site, dry_run=False) if self.afterwards else [])
 
     def status(self, site: Site) -> Status:
         wanted = [Reference.of(each) for each in self.manifests(site.settings, _UNKNOWN)]

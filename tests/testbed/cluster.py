@@ -125,7 +125,7 @@ def build() -> None:
     """Have everything in the cache, so that a start only starts."""
     with ThreadPoolExecutor(1) as beside:
         # What waits for a registry, beside the compilers.
-        downloads = [images.python(), node_root.node_root()]
+        downloads = [images.python(), images.mlflow(), images.postgresql(), node_root.node_root()]
         ready = [beside.submit(cache.have, each) for each in downloads]
         for artefact in (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio()):
             cache.have(artefact)

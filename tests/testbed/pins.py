@@ -14,6 +14,8 @@ KUBE_RBAC_PROXY = "v0.18.0"
 GPU_OPERATOR = "v1.11.1"
 #: The last commit before the archive was closed.
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+#: The other S3 server, which is still looked after.
+VERSITYGW = "v1.8.0"
 DEBIAN = "bookworm"
 
 #: Images go by the names that upstream manifests use, so that these run unchanged.
@@ -30,6 +32,9 @@ CERT_MANAGER_IMAGES = {
 }
 GPU_OPERATOR_IMAGE = f"nvcr.io/nvidia/gpu-operator:{GPU_OPERATOR}"
 STORAGE_INITIALIZER_IMAGE = f"docker.io/kserve/storage-initializer:{KSERVE}"
+VERSITYGW_IMAGE = f"ghcr.io/versity/versitygw:{VERSITYGW}"
+POSTGRESQL_IMAGE = "docker.io/library/postgres:15-bookworm"
+MLFLOW_IMAGE = "docker.io/ai-how/mlflow:testbed"
 MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
 
 #: The first runs beside the control plane, each further one on a host of its own.

@@ -106,7 +106,7 @@ def _server(wanted: MLflow, settings: Settings) -> Object:
         "command": [
             *("python3", "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT)),
             *("--workers", str(wanted.workers), "--no-serve-artifacts"),
-            *("--default-artifact-root", ARTIFACTS, "--uvicorn-opts", "--loop uvloop"),
+            *("--uvicorn-opts", "--loop uvloop"),
         ],
         "ports": [{"name": "main", "containerPort": PORT}],
         "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": 300},
@@ -162,6 +162,7 @@ def _plain(settings: Settings) -> list[Object]:
     allowed = ",".join(each for name in names for each in (name, f"{name}:*"))
     return [
         {"name": "HOME", "value": "/tmp"},
+        {"name": "MLFLOW_DEFAULT_ARTIFACT_ROOT", "value": ARTIFACTS},
         {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": allowed},
         # Its queue of jobs is a process and a file of each replica; nothing of ours asks for one.
         {"name": "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "value": "false"},

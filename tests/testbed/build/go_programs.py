@@ -110,6 +110,11 @@ def minio() -> Artefact:
     return _in_module("minio", "github.com/minio/minio", pins.MINIO, ".")
 
 
+def versitygw() -> Artefact:
+    module = "github.com/versity/versitygw"
+    return _in_module("versitygw", module, pins.VERSITYGW, "./cmd/versitygw")
+
+
 @functools.cache
 def module_folder(module: str, version: str) -> Path:
     """Where the module lies in Go's module cache, downloaded if need be; read-only."""
