@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cloud_assets.services.access import have_buckets
+from cloud_assets.services.charts import catalogue as charts
 from cloud_assets.services.manifests import minio, mlflow, postgresql
 from cloud_assets.services.service import Service
 from cloud_assets.services.sets import ManifestSet
@@ -62,6 +63,7 @@ def _all(named: set[str]) -> tuple[Service, ...]:
             after=[each for each in (minio.NAME, postgresql.NAME) if each in named],
             links=_mlflow_links,
         ),
+        *charts.services(named),
     )
 
 

@@ -207,7 +207,7 @@ class Settings(Section):
                     update={"kubeconfig": absolute(kubeconfig) if kubeconfig else None}
                 ),
                 "charts": {
-                    name: str(absolute(Path(each))) if each.startswith((".", "/", "~")) else each
+                    name: each if "://" in each else str(absolute(Path(each)))
                     for name, each in self.charts.items()
                 },
                 "serving": self.serving.resolved(absolute),

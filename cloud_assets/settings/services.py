@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cloud_assets.settings import charts
 from cloud_assets.settings.section import Name, Quantity, Section
 
 #: What runs where `platform.images` names nothing else; without a default the site must name one.
@@ -16,9 +17,10 @@ IMAGES: dict[str, str | None] = {
     "versitygw": "ghcr.io/versity/versitygw:v1.8.0",
     "postgresql": "docker.io/library/postgres:17.6-bookworm",
     "mlflow": None,
+    **charts.IMAGES,
 }
 #: What is installed where `platform.charts` names nothing else.
-CHARTS: dict[str, str | None] = {}
+CHARTS = charts.CHARTS
 
 Parameter = bool | int | float | str
 
@@ -102,6 +104,9 @@ class Services(Section):
     minio: MinIO | None = None
     postgresql: PostgreSQL | None = None
     mlflow: MLflow | None = None
+    cert_manager: charts.Certificates | None = None
+    kserve: charts.KServe | None = None
+    gpu_operator: charts.GpuOperator | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,11 @@ class ClusterRuntime(Section):
     gpus: Annotated[int, Field(ge=0, le=16)] = Field(
         default=0, description="how many `nvidia.com/gpu` a pod takes"
     )
+    nodes: dict[str, str] | None = Field(
+        default=None,
+        description="labels of the nodes that it may run on; by default any node, or with `gpus` "
+        "those with `nvidia.com/gpu.present: true`, which NVIDIA's operator sets",
+    )
 
 
 class Autoscaling(Section):

@@ -20,7 +20,6 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 ACCOUNT = "ai-how-models"
 SECRET = "ai-how-store"
-_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
 def slot_reference(site: Site, name: str) -> Reference:
@@ -50,7 +49,6 @@ def inference_service(servable: Servable, site: Site) -> Object:
 
 def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
     image = site.runtimes[servable.runtime]
-    gpu = {"tolerations": [_GPU_TOLERATION]} if image.gpus else {}
     return {
         "serviceAccountName": ACCOUNT,
         "minReplicas": 1,
@@ -58,7 +56,6 @@ def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
         # Deployment call itself available, and KServe the model ready, with no pod at all.
         "deploymentStrategy": {"type": "Recreate"},
         "labels": {names.SLOT_LABEL: "true"},
-        **gpu,
         "model": {
             "modelFormat": {"name": runtimes.MODEL_FORMAT},
             "runtime": runtimes.runtime_name(servable.runtime),

@@ -26,6 +26,9 @@ _ENVIRONMENT = {
 }
 #: Until then every node knows that the pod is to get no more requests, and those in it end.
 _DRAIN_SECONDS = 5
+#: The label and the taint of nodes with GPUs, as NVIDIA's operator and common practice have them.
+_GPU_NODES = {"nvidia.com/gpu.present": "true"}
+_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 #: A start may take an hour of them; whoever waits has its own patience and takes the pod away.
 _STARTUP_PROBES = 3600
 
@@ -77,6 +80,7 @@ def _serving_runtime(namespace: str, image: RuntimeImage) -> dict[str, Any]:
             # Never chosen by KServe for an InferenceService that names none.
             "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
             "protocolVersions": ["v2"],
+            **_placement(image),
             "containers": [_container(image)],
             "volumes": [
                 {"name": "shm", "emptyDir": {"medium": "Memory"}},
@@ -84,6 +88,13 @@ def _serving_runtime(namespace: str, image: RuntimeImage) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _placement(image: RuntimeImage) -> dict[str, Any]:
+    """Which nodes it may run on; a taint keeps others off the nodes with GPUs."""
+    nodes = image.nodes if image.nodes is not None else _GPU_NODES if image.gpus else {}
+    selector = {"nodeSelector": dict(nodes)} if nodes else {}
+    return {**selector, **({"tolerations": [_GPU_TOLERATION]} if image.gpus else {})}
 
 
 def _container(image: RuntimeImage) -> dict[str, Any]:

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RuntimeImage:
-    """One kind of model server: `runtime` names its entry in `runtimes`, `image` is pinned."""
+    """One kind of model server: `runtime` names its entry in `runtimes`, `image` is pinned.
+
+    `nodes` are the labels of nodes that it may run on; None is any node, or with GPUs those which
+    the GPU operator labelled.
+    """
 
     runtime: str
     image: str
@@ -14,6 +18,7 @@ class RuntimeImage:
     memory: str = "512Mi"
     gpus: int = 0
     arguments: tuple[str, ...] = ()
+    nodes: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,10 @@ class Kubernetes:
         except NotFound:
             return None
 
+    def is_namespaced(self, kind: Kind) -> bool:
+        """Whether objects of the kind are in namespaces. Raises NeedsRepair for an unknown kind."""
+        return bool(self.connection.resource(kind, f"use {kind}").namespaced)
+
     def listed(
         self,
         kind: Kind,

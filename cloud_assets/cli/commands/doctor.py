@@ -104,13 +104,13 @@ def _outside(settings: Settings) -> Iterator[Finding]:
 
 
 def _cluster(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
-    from cloud_assets.serving_backends import site_of
+    from cloud_assets.serving_site import serving_site
     from resources.kserve.survey import survey
     from resources.kubernetes import Kubernetes
 
     at = settings.kubernetes
     asked = Kubernetes(at.kubeconfig, context=at.context, retry_seconds=2)
-    for each in survey(asked, site_of(settings, cluster)):
+    for each in survey(asked, serving_site(settings, cluster)):
         yield Finding(**asdict(each))
 
 

@@ -20,7 +20,8 @@ _NOT_YET = ("Progressing", "PodReadyToStartContainers")
 class Evidence:
     """What was found of an object: itself, what it made, their events, and log tails.
 
-    `logs` has the last lines of a container under `(pod, container)`.
+    `logs` has the last lines of a container under `(pod, container)`; `scarce` what an unplaced pod
+    wants and no node has free, by the pod's name.
     """
 
     found: Object | None
@@ -28,6 +29,7 @@ class Evidence:
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    scarce: Mapping[str, str] = field(default_factory=dict)
 
 
 def explain(evidence: Evidence) -> str:
@@ -41,7 +43,7 @@ def explain(evidence: Evidence) -> str:
     objects = [*evidence.made, evidence.found]
     for causes in (
         _of_containers(pods, evidence),
-        _of_scheduling(pods),
+        _of_scheduling(pods, evidence.scarce),
         _of_pods(pods),
         _of_conditions(objects, kind="ReplicaFailure", status="True"),
         _of_events(evidence.events),
@@ -102,11 +104,12 @@ def _of_container(status: Object, who: str, words: str) -> str | None:
     return reason
 
 
-def _of_scheduling(pods: Iterable[Object]) -> Iterator[str]:
+def _of_scheduling(pods: Iterable[Object], scarce: Mapping[str, str]) -> Iterator[str]:
     for pod in pods:
         placed = condition_of(pod, "PodScheduled")
         if placed.get("status") == "False":
-            name, said = pod["metadata"]["name"], _shortened(str(placed.get("message", "")))
+            name = pod["metadata"]["name"]
+            said = scarce.get(name) or _shortened(str(placed.get("message", "")))
             reason = f"no node takes pod {name}: {said or placed.get('reason')}"
             yield reason
 

@@ -21,6 +21,7 @@ from resources.kserve.manifests import (
     site_manifests,
     store_secret,
 )
+from resources.kserve.runtimes import serving_runtimes
 from resources.serving import Route, Servable
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -102,6 +103,25 @@ def test_a_storage_uri_ends_with_a_slash() -> None:
         assert (
             made["spec"]["predictor"]["model"]["storageUri"] == f"{SERVABLE.location.rstrip('/')}/"
         )
+
+
+@pytest.mark.parametrize(
+    ("gpus", "nodes", "selector"),
+    [
+        (0, None, None),
+        (0, {"zone": "a"}, {"zone": "a"}),
+        (1, None, {"nvidia.com/gpu.present": "true"}),
+        (1, {"gpu": "h100"}, {"gpu": "h100"}),
+        (1, {}, None),
+    ],
+)
+def test_a_runtime_runs_on_the_nodes_that_are_named(
+    gpus: int, nodes: dict[str, str] | None, selector: dict[str, str] | None
+) -> None:
+    image = replace(GPU, gpus=gpus, nodes=nodes)
+    [runtime] = serving_runtimes(replace(SITE, runtimes={"vllm": image}))
+    assert runtime["spec"].get("nodeSelector") == selector
+    assert ("tolerations" in runtime["spec"]) == bool(gpus)
 
 
 def test_what_a_slot_serves_is_read_back() -> None:

@@ -151,6 +151,12 @@ def test_a_pod_that_no_node_takes() -> None:
     assert told == f"no node takes pod web-1: {said}"
 
 
+def test_a_pod_that_waits_for_what_others_hold() -> None:
+    unplaced = pod(conditions=[condition("PodScheduled", "False", "Insufficient nvidia.com/gpu")])
+    told = why(unplaced, scarce={"web-1": "no free nvidia.com/gpu: pod a/b holds 1 of 1 on n"})
+    assert told == ("no node takes pod web-1: no free nvidia.com/gpu: pod a/b holds 1 of 1 on n")
+
+
 def test_a_pod_that_was_evicted() -> None:
     told = why(pod(phase="Failed", reason="Evicted", message="The node was low on resource"))
     assert told == "pod web-1 failed (Evicted): The node was low on resource"

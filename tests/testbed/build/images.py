@@ -34,13 +34,19 @@ def all_images() -> list[Artefact]:
         (pins.KSERVE_IMAGE, "/manager"): go_programs.kserve(),
         (pins.MINIO_IMAGE, "/usr/bin/minio"): go_programs.minio(),
         (pins.VERSITYGW_IMAGE, "/usr/bin/versitygw"): go_programs.versitygw(),
+        (pins.KUBE_RBAC_PROXY_IMAGE, "/kube-rbac-proxy"): go_programs.kube_rbac_proxy(),
+        (pins.GPU_OPERATOR_IMAGE, "/usr/bin/gpu-operator"): go_programs.healthy(),
     }
-    made = [_static(name, target, program) for (name, target), program in static.items()]
-    return [*made, _busybox(), python(), mlflow(), postgresql()]
+    made = [
+        _static({name: (target,)}, target, program) for (name, target), program in static.items()
+    ]
+    roles = {name: ("/cert-manager", role) for role, name in pins.CERT_MANAGER_IMAGES.items()}
+    certificates = _static(roles, "/cert-manager", go_programs.cert_manager())
+    return [*made, certificates, _busybox(), python(), mlflow(), postgresql()]
 
 
-def _static(name: str, target: str, program: Artefact) -> Artefact:
-    """An image with one static program and a /tmp."""
+def _static(names: Mapping[str, tuple[str, ...]], target: str, program: Artefact) -> Artefact:
+    """Images with one static program and a /tmp, each name with an entry point of its own."""
 
     def build(draft: Path) -> None:
         (binary,) = (each for each in have(program).iterdir() if each.is_file())
@@ -48,11 +54,14 @@ def _static(name: str, target: str, program: Artefact) -> Artefact:
         with tarfile.open(layer, "w") as tar:
             _add_tmp(tar)
             docker_archive.add_bytes(tar, target.strip("/"), binary.read_bytes(), mode=0o755)
-        image = Image(name, [layer], entrypoint=[target], user=_NOBODY)
-        docker_archive.write(draft / ARCHIVE, [image])
+        images = [
+            Image(name, [layer], entrypoint=entrypoint, user=_NOBODY)
+            for name, entrypoint in names.items()
+        ]
+        docker_archive.write(draft / ARCHIVE, images)
         layer.unlink()
 
-    recipe = f"{_code(_static)}\n{name}\n{target}\n{program.path.name}"
+    recipe = f"{_code(_static)}\n{names}\n{target}\n{program.path.name}"
     return Artefact(f"image-{program.name}", recipe, build)
 
 
