@@ -29,6 +29,7 @@ from cloud_assets.stages import (
     RELEASE_JOB,
     STAGES,
     TRY_TAG,
+    WAITS_TAG,
 )
 
 #: What `dg.define_asset_job` returns; dagster does not export its name.
@@ -114,6 +115,7 @@ __all__ = [
     "RELEASE_JOB",
     "STAGES",
     "TRY_TAG",
+    "WAITS_TAG",
     "AssetDecorator",
     "AssetJob",
     "checkpoint_check",

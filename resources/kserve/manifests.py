@@ -5,6 +5,7 @@ record of it.
 """
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -21,6 +22,18 @@ KIND = "InferenceService"
 ACCOUNT = "ai-how-models"
 SECRET = "ai-how-store"
 _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+#: Kubernetes leaves a pod on a lost node for 300 s before another takes its place. By the time that
+#: a node counts as lost it has been silent for 40 to 50 s, and a model server has no state to save.
+_LOST_NODE_SECONDS = 30
+_TOLERATIONS = [
+    {
+        "key": f"node.kubernetes.io/{each}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": _LOST_NODE_SECONDS,
+    }
+    for each in ("not-ready", "unreachable")
+]
 
 
 def slot_reference(site: Site, name: str) -> Reference:
@@ -29,27 +42,61 @@ def slot_reference(site: Site, name: str) -> Reference:
 
 def inference_service(servable: Servable, site: Site) -> Object:
     """The InferenceService of a checkpoint; its name follows from key and digest."""
+    return _inference_service(servable, site.namespace, _predictor(servable, site))
+
+
+def as_started(found: Object) -> Object | None:
+    """The manifest that a slot was started by, whatever the settings and others say since.
+
+    None where it does not tell.
+    """
+    try:
+        predictor = json.loads(found["metadata"]["annotations"][names.STARTED])
+        servable = served(found)
+    except (KeyError, ValueError, PermanentError):
+        return None
+    return _inference_service(servable, found["metadata"]["namespace"], predictor)
+
+
+def altered(found: Object, manifest: Object) -> str:
+    """Where an object is no more what the manifest says, empty where it is."""
+    return ", ".join(_altered(manifest, found, ""))
+
+
+def _altered(wanted: Any, found: Any, path: str) -> Iterator[str]:
+    """What others added beside our fields is no matter: an apply would leave it as well."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for key, value in wanted.items():
+            yield from _altered(value, found.get(key), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, (each, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from _altered(each, other, f"{path}[{number}]")
+    elif wanted != found:
+        yield path
+
+
+def _inference_service(servable: Servable, namespace: str, predictor: dict[str, Any]) -> Object:
     name = names.slot_name(servable.key, servable.digest)
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {
             "name": name,
-            "namespace": site.namespace,
+            "namespace": namespace,
             "labels": {names.SLOT_LABEL: "true"},
             "annotations": {
                 "serving.kserve.io/deploymentMode": "Standard",
                 "serving.kserve.io/autoscalerClass": "none",
                 names.SERVES: json.dumps(asdict(servable), sort_keys=True),
+                names.STARTED: json.dumps(predictor, sort_keys=True),
             },
         },
-        "spec": {"predictor": _predictor(servable, site)},
+        "spec": {"predictor": predictor},
     }
 
 
 def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
     image = site.runtimes[servable.runtime]
-    gpu = {"tolerations": [_GPU_TOLERATION]} if image.gpus else {}
     return {
         "serviceAccountName": ACCOUNT,
         "minReplicas": 1,
@@ -57,10 +104,10 @@ def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
         # Deployment call itself available, and KServe the model ready, with no pod at all.
         "deploymentStrategy": {"type": "Recreate"},
         "labels": {names.SLOT_LABEL: "true"},
-        **gpu,
+        "tolerations": [*_TOLERATIONS, *([_GPU_TOLERATION] if image.gpus else [])],
         "model": {
             "modelFormat": {"name": runtimes.MODEL_FORMAT},
-            "runtime": runtimes.runtime_name(servable.runtime),
+            "runtime": runtimes.runtime_name(image),
             "storageUri": servable.location.rstrip("/") + "/",
             "args": [servable.name, *image.arguments],
         },
@@ -138,6 +185,15 @@ def routed(found: Object) -> tuple[str, Route]:
     """The model of an endpoint and what is behind it. Raises PermanentError like `served`."""
     route = _record(found, names.ROUTE, Route)
     return str(found["metadata"]["annotations"].get(names.ENDPOINT_LABEL, "")), route
+
+
+def is_legible(found: Object, read: Callable[[Object], object]) -> bool:
+    """Whether `served` or `routed` can read it."""
+    try:
+        read(found)
+    except PermanentError:
+        return False
+    return True
 
 
 def _record(found: Object, annotation: str, kind: type[R]) -> R:

@@ -1,8 +1,12 @@
 """Namespaced ServingRuntimes, one for each kind of model server that a site has. Pure.
 
+KServe starts every InferenceService anew whose runtime changes. So a runtime never does: its name
+follows from its spec, and another image is another runtime, for what is started after that.
 How the same servers run as processes is `process_serving.runtimes`' business.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 from resources.kserve.site import RuntimeImage, Site
 
 API_VERSION = "serving.kserve.io/v1alpha1"
+KIND = "ServingRuntime"
 CONTAINER = "kserve-container"
 MODEL_FORMAT = "huggingface"
 MODELS = "/mnt/models"
@@ -53,8 +58,8 @@ SERVERS: Mapping[str, Server] = {
 }
 
 
-def runtime_name(runtime: str) -> str:
-    return f"ai-how-{runtime}"
+def runtime_name(image: RuntimeImage) -> str:
+    return _named(image.runtime, _spec(image))
 
 
 def serving_runtimes(site: Site) -> list[dict[str, Any]]:
@@ -63,20 +68,30 @@ def serving_runtimes(site: Site) -> list[dict[str, Any]]:
 
 
 def _serving_runtime(namespace: str, image: RuntimeImage) -> dict[str, Any]:
+    spec = _spec(image)
     return {
         "apiVersion": API_VERSION,
-        "kind": "ServingRuntime",
-        "metadata": {"name": runtime_name(image.runtime), "namespace": namespace},
-        "spec": {
-            # Never chosen by KServe for an InferenceService that names none.
-            "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
-            "protocolVersions": ["v2"],
-            "containers": [_container(image)],
-            "volumes": [
-                {"name": "shm", "emptyDir": {"medium": "Memory"}},
-                {"name": "cache", "emptyDir": {}},
-            ],
-        },
+        "kind": KIND,
+        "metadata": {"name": _named(image.runtime, spec), "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def _named(runtime: str, spec: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+    return f"ai-how-{runtime}-{digest[:8]}"
+
+
+def _spec(image: RuntimeImage) -> dict[str, Any]:
+    return {
+        # Never chosen by KServe for an InferenceService that names none.
+        "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
+        "protocolVersions": ["v2"],
+        "containers": [_container(image)],
+        "volumes": [
+            {"name": "shm", "emptyDir": {"medium": "Memory"}},
+            {"name": "cache", "emptyDir": {}},
+        ],
     }
 
 

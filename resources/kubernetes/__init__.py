@@ -4,10 +4,12 @@ from resources.kubernetes.api.failures import FieldConflict
 from resources.kubernetes.changes import Change
 from resources.kubernetes.client import Kubernetes
 from resources.kubernetes.conditions import Condition, condition, deleted, exists, rolled_out
+from resources.kubernetes.reasons.cause import Cause, Trouble
 from resources.kubernetes.reference import Kind, Object, Reference
 from resources.kubernetes.sets import Prune, apply_all, members
 
 __all__ = [
+    "Cause",
     "Change",
     "Condition",
     "FieldConflict",
@@ -16,6 +18,7 @@ __all__ = [
     "Object",
     "Prune",
     "Reference",
+    "Trouble",
     "apply_all",
     "condition",
     "deleted",
