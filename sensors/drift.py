@@ -34,16 +34,16 @@ ACTIVE = [
 
 
 @dataclass(frozen=True)
-class Finding:
+class Difference:
     """What is not as it should be, in a sentence; `repairs` where a convergence puts it right."""
 
     sentence: str
     repairs: bool = True
 
 
-def findings(
+def differences(
     models: Sequence[str], registry: Registry, serving: ServingBackend
-) -> tuple[Finding, ...]:
+) -> tuple[Difference, ...]:
     """At most one for each model."""
     routes, slots = serving.routes(), serving.slots()
     champions = ((model, registry.alias(model, keys.CHAMPION)) for model in models)
@@ -51,25 +51,25 @@ def findings(
     return tuple(each for each in found if each is not None)
 
 
-def _of(champion: Version, route: Route | None, slots: Sequence[Slot]) -> Finding | None:
+def _of(champion: Version, route: Route | None, slots: Sequence[Slot]) -> Difference | None:
     model = champion.model
     if route is None or route.digest != champion.digest:
         behind = route.key if route else "nothing that the platform put there"
-        return Finding(f"{model}: behind the endpoint is {behind}, not the champion")
+        return Difference(f"{model}: behind the endpoint is {behind}, not the champion")
     own = [slot for slot in slots if slot.digest == champion.digest]
     # One that is not up has no address as yet.
     coming = (each for each in own if not each.url and each.key == champion.key)
     slot = next((each for each in own if each.url == route.url), next(coming, None))
     if slot is None:
-        return Finding(f"{model}: the champion's model server is gone")
+        return Difference(f"{model}: the champion's model server is gone")
     if slot.altered:
-        return Finding(f"{model}: somebody changed the champion's model server: {slot.altered}")
+        return Difference(f"{model}: somebody changed the champion's model server: {slot.altered}")
     if slot.state is SlotState.FAILED:
-        return Finding(f"{model}: the champion's model server failed: {slot.reason}")
+        return Difference(f"{model}: the champion's model server failed: {slot.reason}")
     if slot.state is SlotState.STARTING:
         # What runs it starts it again, and does so sooner.
         reason = f"{model}: the champion's model server is not up: {slot.reason}"
-        return Finding(reason, repairs=False)
+        return Difference(reason, repairs=False)
     return None
 
 
@@ -90,7 +90,7 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
         serving: dg.ResourceParam[ServingBackend],
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         models = sorted({root.model for root in settings.roots})
-        found = findings(models, registry, serving)
+        found = differences(models, registry, serving)
         said = "; ".join(each.sentence for each in found)
         requests = [*retries(context.instance), *forgotten(context.instance)]
         if any(each.repairs for each in found) and _may_converge(context.instance):

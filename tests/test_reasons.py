@@ -17,7 +17,7 @@ CALLS = {
     "NeedsRepair": 2,
     "DeadlineExceeded": 2,
     "Cause": 1,
-    "Finding": 0,
+    "Difference": 0,
     "PermanentError": 2,
     "TransientError": 2,
     "Ruling": 1,

@@ -17,7 +17,7 @@ from sensors.drift import (
     FIRST_RETRY_SECONDS,
     FORGOTTEN_SECONDS,
     MOST_RETRIES,
-    findings,
+    differences,
     forgotten,
     retries,
 )
@@ -57,7 +57,7 @@ def promoted(registry: MemoryRegistry, serving: MemoryServing, step: int = 100) 
 
 
 def told_of(registry: MemoryRegistry, serving: MemoryServing) -> tuple[str, ...]:
-    return tuple(each.sentence for each in findings(["qa"], registry, serving))
+    return tuple(each.sentence for each in differences(["qa"], registry, serving))
 
 
 def test_nothing_is_wrong_with_a_served_champion(
@@ -122,11 +122,9 @@ def test_a_champion_whose_server_somebody_changed_is_told_with_what_was_changed(
 ) -> None:
     promoted(registry, serving)
     serving.alter(KEY, ".spec.replicas")
-    [found] = findings(["qa"], registry, serving)
+    [found] = differences(["qa"], registry, serving)
     assert found.repairs
-    assert found.sentence.endswith(
-        "somebody changed the champion's model server: .spec.predictor.minReplicas"
-    )
+    assert found.sentence == "qa: somebody changed the champion's model server: .spec.replicas"
 
 
 def test_a_champion_that_is_being_started_again_needs_no_repair(
@@ -134,7 +132,7 @@ def test_a_champion_that_is_being_started_again_needs_no_repair(
 ) -> None:
     promoted(registry, serving)
     serving.restart(KEY, "no node takes it")
-    [found] = findings(["qa"], registry, serving)
+    [found] = differences(["qa"], registry, serving)
     assert not found.repairs
     assert found.sentence == "qa: the champion's model server is not up: no node takes it"
 
