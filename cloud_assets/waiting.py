@@ -32,4 +32,4 @@ def waiting(context: dg.AssetExecutionContext) -> Iterator[OnWait]:
 
 
 def _tag(context: dg.AssetExecutionContext, reason: str) -> None:
-    context.instance.add_run_tags(context.run_id, {keys.WAITS_TAG: reason[:_LONGEST]})
+    context.instance.add_run_tags(context.run.run_id, {keys.WAITS_TAG: reason[:_LONGEST]})
