@@ -30,6 +30,7 @@ from cloud_assets.stages import (
     SERVICES_JOB,
     STAGES,
     TRY_TAG,
+    WAITS_TAG,
 )
 
 #: What `dg.define_asset_job` returns; dagster does not export its name.
@@ -118,6 +119,7 @@ __all__ = [
     "SERVICES_JOB",
     "STAGES",
     "TRY_TAG",
+    "WAITS_TAG",
     "AssetDecorator",
     "AssetJob",
     "checkpoint_check",

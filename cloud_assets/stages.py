@@ -29,6 +29,8 @@ PARTITION_TAG = "dagster/partition"
 FINGERPRINT_TAG = "ai-how/fingerprint"
 OUTCOME_TAG = "ai-how/outcome"
 TRY_TAG = "ai-how/try"
+#: What a run waits for just now, empty once it does not.
+WAITS_TAG = "ai-how/waits"
 #: Set on a run that only measures again, and says nothing of how far the checkpoint is.
 BENCH_TAG = "ai-how/bench"
 

@@ -7,6 +7,7 @@ AiHowError
     ├── TransientError    may succeed when tried again: timeouts, restarts, a full queue
     └── PermanentError    will fail again until someone acts: bad input, no permission
         ├── NeedsRepair         the system is at fault, not what was asked: a full disk, a setting
+        │   └── DeadlineExceeded    its time is used up; at once again it would take as long
         └── RefusedCheckpoint   a checkpoint that may never be published
 """
 
@@ -59,6 +60,13 @@ class NeedsRepair(PermanentError):
 
     Mended, it takes the same again.
     What was under way is held, not turned away.
+    """
+
+
+class DeadlineExceeded(NeedsRepair):
+    """What was started is not up, though all the time given for it is over.
+
+    Not a TransientError: tried again at once it would take as long again before anyone is told.
     """
 
 

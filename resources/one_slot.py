@@ -6,7 +6,7 @@ What comes back behind an endpoint whose engine had to go is decided by whoever 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from resources.serving import Route, Servable, Served, ServingBackend, Slot
+from resources.serving import OnWait, Route, Servable, Served, ServingBackend, Slot, unheard
 
 
 class OneSlot:
@@ -19,12 +19,14 @@ class OneSlot:
     def __init__(self, backend: ServingBackend) -> None:
         self.backend = backend
 
-    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
+    def serve(
+        self, servable: Servable, *, timeout_seconds: float, on_wait: OnWait = unheard
+    ) -> Served:
         own = (servable.key, servable.digest)
         for slot in self.backend.slots():
             if slot.model_name == servable.name and (slot.key, slot.digest) != own:
                 self.backend.release(slot.name)
-        return self.backend.serve(servable, timeout_seconds=timeout_seconds)
+        return self.backend.serve(servable, timeout_seconds=timeout_seconds, on_wait=on_wait)
 
     def slots(self) -> tuple[Slot, ...]:
         return self.backend.slots()

@@ -4,11 +4,20 @@ A slot is an engine (runtime, architecture, GPU); what it serves is kept apart f
 warm engine can take another checkpoint in place. `process_serving` is the embedded backend.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from resources.errors import NeedsRepair, PermanentError
+
+#: Is told, in a sentence, what a start waits for, each time that this changes.
+OnWait = Callable[[str], None]
+
+
+def unheard(reason: str) -> None:
+    """For who waits and does not ask what for."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Slot:
     """An engine and what it serves; `url` is the base of its OpenAI API, without `/v1`.
 
     `since` is when the engine started, in seconds since 1970, 0 while it does not run; a restarted
-    engine is the same slot still.
+    engine is the same slot still. `altered` is what somebody else changed in it, which serving the
+    checkpoint again puts right.
     """
 
     name: str
@@ -55,15 +65,20 @@ class Slot:
     state: SlotState
     reason: str = ""
     since: float = field(default=0.0, compare=False)
+    altered: str = ""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A slot that answered, with the seconds each start phase took and whether it was up before."""
+    """A slot that answered, with the seconds each start phase took and whether it was up before.
+
+    `mended` names what was put right in a slot that somebody had altered.
+    """
 
     slot: Slot
     phases: Mapping[str, float] = field(default_factory=dict)
     reused: bool = False
+    mended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,12 +97,16 @@ class ServingBackend(Protocol):
     All raise TransientError where trying again may help, PermanentError where it will not.
     """
 
-    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
+    def serve(
+        self, servable: Servable, *, timeout_seconds: float, on_wait: OnWait = unheard
+    ) -> Served:
         """Return once a real completion came back under `servable.name`.
 
-        A slot that is up is used again, one that failed is replaced, and then its URL may differ
-        from the one that routes hold. Raises PermanentError with the engine's own last words when
-        it cannot start, TransientError when it did not answer in time; both leave no new slot.
+        A slot that is up is used again as it was started, whatever the settings say since; one that
+        failed is replaced, and then its URL may differ from the one that routes hold. Raises
+        PermanentError with the engine's own last words when it cannot start, NeedsRepair where that
+        is not the checkpoint's fault, of these DeadlineExceeded when it did not answer in time; all
+        leave no new slot.
         """
         ...
 
@@ -104,7 +123,7 @@ class ServingBackend(Protocol):
         ...
 
     def routes(self) -> Mapping[str, Route]:
-        """What is behind each endpoint now."""
+        """What is behind each endpoint now; not one that somebody else has changed since."""
         ...
 
     def route(self, endpoint: str, route: Route | None) -> None:
@@ -112,12 +131,52 @@ class ServingBackend(Protocol):
         ...
 
 
+def require_runtime(servable: Servable, runtimes: Collection[str]) -> None:
+    """Raise NeedsRepair where the servable's runtime is none of them."""
+    if servable.runtime not in runtimes:
+        raise NeedsRepair(
+            "the serving backend",
+            f"serve {servable.key}",
+            f"there is no runtime `{servable.runtime}`",
+            hint=f"set `serving.runtime` to one of {', '.join(sorted(runtimes))}",
+        )
+
+
+def refuse_unservable(servable: Servable, runtimes: Mapping[str, bool]) -> None:
+    """Raise for what no slot can serve; `runtimes` says of each whether it takes PEFT adapters.
+
+    Raises NeedsRepair where the settings lack something, else PermanentError.
+    """
+    require_runtime(servable, runtimes)
+    system, action = f"the runtime {servable.runtime}", f"serve {servable.key}"
+    if servable.adapter_of is not None and not runtimes[servable.runtime]:
+        others = sorted(name for name, takes_adapters in runtimes.items() if takes_adapters)
+        other = f"set `serving.runtime: {others[0]}`, or " if others else ""
+        raise PermanentError(
+            system,
+            action,
+            "it is a PEFT adapter, which this runtime cannot put on a base model",
+            hint=f"{other}merge the adapter into its base model",
+        )
+    if servable.adapter_of is not None and servable.base_location is None:
+        raise NeedsRepair(
+            system,
+            action,
+            f"nothing says where its base model `{servable.adapter_of}` lies",
+            hint=f"set `serving.base_models: {{{servable.adapter_of}: DIRECTORY}}`",
+        )
+
+
 @contextmanager
 def borrowed(
-    backend: ServingBackend, servable: Servable, *, timeout_seconds: float
+    backend: ServingBackend,
+    servable: Servable,
+    *,
+    timeout_seconds: float,
+    on_wait: OnWait = unheard,
 ) -> Iterator[Served]:
     """A slot for as long as the block runs: one that was up stays up, a new one goes again."""
-    served = backend.serve(servable, timeout_seconds=timeout_seconds)
+    served = backend.serve(servable, timeout_seconds=timeout_seconds, on_wait=on_wait)
     try:
         yield served
     finally:

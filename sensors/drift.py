@@ -4,6 +4,7 @@ It only notices; the run that it asks for puts things right and is on record.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -13,8 +14,8 @@ from cloud_assets.documents import Outcome
 from cloud_assets.serving.assets import busy_keys
 from cloud_assets.serving.world import at_rest
 from cloud_assets.settings import Settings
-from resources.mlflow import Registry
-from resources.serving import ServingBackend, SlotState
+from resources.mlflow import Registry, Version
+from resources.serving import Route, ServingBackend, Slot, SlotState
 from sensors.failures import is_whole
 
 #: A held checkpoint is tried again after this, doubled with each try.
@@ -34,26 +35,44 @@ ACTIVE = [
 ]
 
 
+@dataclass(frozen=True)
+class Difference:
+    """What is not as it should be, in a sentence; `repairs` where a convergence puts it right."""
+
+    sentence: str
+    repairs: bool = True
+
+
 def differences(
     models: Sequence[str], registry: Registry, serving: ServingBackend
-) -> tuple[str, ...]:
-    """What is not as it should be, one sentence each."""
-    routes, slots = serving.routes(), {slot.url: slot for slot in serving.slots()}
-    found = []
-    for model in models:
-        champion = registry.alias(model, keys.CHAMPION)
-        route = routes.get(model)
-        if champion is None:
-            continue
-        slot = slots.get(route.url) if route else None
-        if route is None or route.digest != champion.digest:
-            behind = route.key if route else "nothing"
-            found.append(f"{model}: behind the endpoint is {behind}, not the champion")
-        elif slot is None or slot.digest != champion.digest:
-            found.append(f"{model}: the champion's model server is gone")
-        elif slot.state is SlotState.FAILED:
-            found.append(f"{model}: the champion's model server failed: {slot.reason}")
-    return tuple(found)
+) -> tuple[Difference, ...]:
+    """At most one for each model."""
+    routes, slots = serving.routes(), serving.slots()
+    champions = ((model, registry.alias(model, keys.CHAMPION)) for model in models)
+    found = (_of(each, routes.get(model), slots) for model, each in champions if each is not None)
+    return tuple(each for each in found if each is not None)
+
+
+def _of(champion: Version, route: Route | None, slots: Sequence[Slot]) -> Difference | None:
+    model = champion.model
+    if route is None or route.digest != champion.digest:
+        behind = route.key if route else "nothing that the platform put there"
+        return Difference(f"{model}: behind the endpoint is {behind}, not the champion")
+    own = [slot for slot in slots if slot.digest == champion.digest]
+    # One that is not up has no address as yet.
+    coming = (each for each in own if not each.url and each.key == champion.key)
+    slot = next((each for each in own if each.url == route.url), next(coming, None))
+    if slot is None:
+        return Difference(f"{model}: the champion's model server is gone")
+    if slot.altered:
+        return Difference(f"{model}: somebody changed the champion's model server: {slot.altered}")
+    if slot.state is SlotState.FAILED:
+        return Difference(f"{model}: the champion's model server failed: {slot.reason}")
+    if slot.state is SlotState.STARTING:
+        # What runs it starts it again, and does so sooner.
+        reason = f"{model}: the champion's model server is not up: {slot.reason}"
+        return Difference(reason, repairs=False)
+    return None
 
 
 def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefinition:
@@ -75,13 +94,12 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
         replaces = settings.serving.strategy == "replace"
         models = at_rest(settings, busy_keys(context.instance) if replaces else ())
         found = differences(models, registry, serving)
+        said = "; ".join(each.sentence for each in found)
         requests = [*retries(context.instance), *forgotten(context.instance)]
-        if found and _may_converge(context.instance):
-            requests.append(
-                dg.RunRequest(job_name=keys.ENDPOINT_JOB, tags={"ai-how/drift": "; ".join(found)})
-            )
+        if any(each.repairs for each in found) and _may_converge(context.instance):
+            requests.append(dg.RunRequest(job_name=keys.ENDPOINT_JOB, tags={"ai-how/drift": said}))
         if not requests:
-            yield dg.SkipReason("; ".join(found) or "everything is as it should be")
+            yield dg.SkipReason(said or "everything is as it should be")
         yield from requests
 
     return drift

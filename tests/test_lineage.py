@@ -22,6 +22,7 @@ from cloud_assets.settings import Settings
 from cloud_assets.settings.serving import Serving
 from resources.errors import (
     AiHowError,
+    DeadlineExceeded,
     NeedsRepair,
     PermanentError,
     SettingsError,
@@ -61,6 +62,7 @@ def test_a_wrong_request_is_for_good() -> None:
     "error",
     [
         NeedsRepair("the engine", "start", "it is not installed"),
+        DeadlineExceeded("the engine", "answer in time", "no node takes it"),
         SettingsError(["suite.jsonl:3: no JSON"]),
     ],
 )

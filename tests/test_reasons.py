@@ -15,6 +15,9 @@ CALLS = {
     "_Flaw": 0,
     "_not_published": 1,
     "NeedsRepair": 2,
+    "DeadlineExceeded": 2,
+    "Cause": 1,
+    "Difference": 0,
     "PermanentError": 2,
     "TransientError": 2,
     "Ruling": 1,
@@ -22,7 +25,7 @@ CALLS = {
 VARIABLES = {"reason", "refusal"}
 #: Functions all of whose sentences are reasons.
 FUNCTIONS = {
-    "reasons_against", "differences", "explain", "_against_champion", "_why",
+    "reasons_against", "explain", "diagnose", "_against_champion", "_why",
     "_why_it_stays", "_withheld", "_said", "_shortage",
 }  # fmt: skip
 #: Told by the demo alone, which says what to do itself.

@@ -23,6 +23,7 @@ from cloud_assets.reports.publication import (
     write_trend_page,
 )
 from cloud_assets.settings import Settings
+from cloud_assets.waiting import waiting
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend, borrowed
@@ -53,10 +54,10 @@ def benchmark_report(
     serving: dg.ResourceParam[ServingBackend],
 ) -> dg.MaterializeResult:
     """An open-loop load test of the served checkpoint against the profile's targets."""
-    with outcomes():
+    with outcomes(), waiting(context) as on_wait:
         manifest = published(store, context.partition_key)
         wanted, limit = servable(manifest, store, settings), settings.serving.timeout_seconds
-        with borrowed(serving, wanted, timeout_seconds=limit) as served:
+        with borrowed(serving, wanted, timeout_seconds=limit, on_wait=on_wait) as served:
             result = load_test(served.slot, settings)
             require_same_engine(served.slot, serving.slots())
         report = keep_report(result, manifest, settings, store)

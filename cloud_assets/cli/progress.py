@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloud_assets.settings import Settings
-from cloud_assets.stages import BENCH_TAG, PARTITION_TAG, RELEASE, RELEASE_JOB, STAGES
+from cloud_assets.stages import (
+    BENCH_TAG,
+    PARTITION_TAG,
+    RELEASE,
+    RELEASE_JOB,
+    STAGES,
+    WAITS_TAG,
+)
 from resources.dagster.graphql import DagsterGraphQL, Event, Run, Step
 
 if TYPE_CHECKING:
@@ -92,7 +99,8 @@ def _of_run(
     }
     if run.status in ACTIVE:
         stage, state = _current(run)
-        return Progress(key, stage, state, since=run.started or run.created, seconds=seconds,
+        return Progress(key, stage, state, run.tags.get(WAITS_TAG, ""),
+                        since=run.started or run.created, seconds=seconds,
                         run_id=run.run_id)  # fmt: skip
     if release is not None and release.timestamp >= (run.started or run.created) - 1:
         return _decided(key, run, release, serves, seconds)

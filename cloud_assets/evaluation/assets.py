@@ -10,6 +10,7 @@ from cloud_assets.evaluation.quality import quality_report as report_of
 from cloud_assets.identity import StorePaths
 from cloud_assets.lineage import outcomes, place, published, record_figures, servable
 from cloud_assets.settings import Settings
+from cloud_assets.waiting import waiting
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend, borrowed
@@ -40,11 +41,11 @@ def quality_report(
     serving: dg.ResourceParam[ServingBackend],
 ) -> dg.MaterializeResult:
     """The evaluation suite over the served checkpoint, compared with the champion item by item."""
-    with outcomes():
+    with outcomes(), waiting(context) as on_wait:
         manifest = published(store, context.partition_key)
         suite = suite_of(settings, manifest.model)
         wanted, limit = servable(manifest, store, settings), settings.serving.timeout_seconds
-        with borrowed(serving, wanted, timeout_seconds=limit) as served:
+        with borrowed(serving, wanted, timeout_seconds=limit, on_wait=on_wait) as served:
             measurement = evaluate(suite, served.slot, settings)
         report = judged(
             report_of(

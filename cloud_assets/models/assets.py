@@ -11,7 +11,7 @@ from cloud_assets.models.scan import directory_of
 from cloud_assets.models.training import read_training_record
 from cloud_assets.models.transfer import Transferred, publish, verify
 from cloud_assets.settings import Settings
-from resources.errors import PermanentError
+from resources.errors import NeedsRepair, PermanentError
 from resources.mlflow import Registration, Registry
 from resources.object_store import ObjectStore
 
@@ -112,7 +112,7 @@ def registered_model(
         manifest = published(store, context.partition_key)
         missing = _missing(manifest, store)
         if missing:
-            raise PermanentError(
+            raise NeedsRepair(
                 "the registry",
                 f"register `{manifest.key}`",
                 f"the store lacks {missing[0]}",

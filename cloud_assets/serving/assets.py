@@ -18,6 +18,7 @@ from cloud_assets.serving.promotion import (
 from cloud_assets.serving.release import Ruling, decide
 from cloud_assets.serving.world import World, at_rest
 from cloud_assets.settings import Settings
+from cloud_assets.waiting import waiting
 from resources.errors import PermanentError
 from resources.mlflow import OUTCOME_TAG, Registry, Version
 from resources.object_store import ObjectStore
@@ -44,11 +45,12 @@ def inference_service(
     serving: dg.ResourceParam[ServingBackend],
 ) -> dg.MaterializeResult:
     """The checkpoint on a model server of its own, beside whatever serves now."""
-    with outcomes():
+    with outcomes(), waiting(context) as on_wait:
         manifest = published(store, context.partition_key)
         served = serving.serve(
             servable(manifest, store, settings),
             timeout_seconds=settings.serving.timeout_seconds,
+            on_wait=on_wait,
         )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(manifest.digest),
@@ -91,10 +93,10 @@ def release(
 ) -> dg.MaterializeResult:
     """Promoted, rejected or held, with the reasons; a promotion moves the stable endpoint."""
     key = context.partition_key
-    with outcomes():
+    with outcomes(), waiting(context) as on_wait:
         version = _version(registry, store, key, config)
         before = _champion_beside(registry, version)
-        world = World(settings, store, registry, serving)
+        world = World(settings, store, registry, serving, on_wait)
         ruling = _rule(config, world, version)
         _carry_out(ruling, version, world, busy_keys(context.instance) - {key})
         decision = Decision(
@@ -128,8 +130,8 @@ def endpoint(
     serving: dg.ResourceParam[ServingBackend],
 ) -> dg.MaterializeResult:
     """The stable address of every model: its champion up and behind it, nothing left over."""
-    world = World(settings, store, registry, serving)
-    with outcomes():
+    with outcomes(), waiting(context) as on_wait:
+        world = World(settings, store, registry, serving, on_wait)
         models = sorted({root.model for root in settings.roots})
         busy = busy_keys(context.instance)
         changed = [c for model in at_rest(settings, busy) for c in world.converge(model)]

@@ -36,9 +36,15 @@ def promote(registry: Registry, backend: ServingBackend, version: Version, slot:
 def withdraw(
     registry: Registry, backend: ServingBackend, version: Version, *, drop_alias: bool
 ) -> tuple[str, ...]:
-    """Take a candidate's slots away, and its alias if asked, unless its endpoint serves it."""
+    """Take a candidate's slots away, and its alias if asked, unless its endpoint serves it.
+
+    Nor are those of the champion taken, whose endpoint somebody may have moved a moment ago.
+    """
     if drop_alias:
         _drop_candidate(registry, version)
+    champion = registry.alias(version.model, CHAMPION)
+    if champion is not None and champion.number == version.number:
+        return ()
     route = backend.routes().get(version.model)
     if route is not None and route.key == version.key and route.digest == version.digest:
         return ()

@@ -13,7 +13,7 @@ from cloud_assets.serving.promotion import promote, route_to
 from cloud_assets.settings import Settings
 from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
-from resources.serving import ServingBackend
+from resources.serving import OnWait, Served, ServingBackend, unheard
 
 
 def at_rest(settings: Settings, busy: Collection[str]) -> list[str]:
@@ -38,11 +38,13 @@ class World:
         store: ObjectStore,
         registry: Registry,
         serving: ServingBackend,
+        on_wait: OnWait = unheard,
     ) -> None:
         self.settings = settings
         self.store = store
         self.registry = registry
         self.serving = serving
+        self.on_wait = on_wait
 
     def restore(self, model: str) -> None:
         """Bring a champion back that had to stop for a checkpoint that was turned away."""
@@ -50,12 +52,7 @@ class World:
             self.converge(model)
 
     def promote(self, version: Version) -> None:
-        manifest = registered(self.store, version)
-        served = self.serving.serve(
-            servable(manifest, self.store, self.settings),
-            timeout_seconds=self.settings.serving.timeout_seconds,
-        )
-        promote(self.registry, self.serving, version, served.slot)
+        promote(self.registry, self.serving, version, self._served(version).slot)
 
     def newer_champion(self, manifest: Manifest) -> str | None:
         """The champion's key, where that checkpoint was finished after this one."""
@@ -71,12 +68,9 @@ class World:
         champion = self.registry.alias(model, keys.CHAMPION)
         if champion is None:
             return []
-        manifest = registered(self.store, champion)
-        served = self.serving.serve(
-            servable(manifest, self.store, self.settings),
-            timeout_seconds=self.settings.serving.timeout_seconds,
-        )
+        served = self._served(champion)
         changed = [] if served.reused else [f"started {served.slot.name}"]
+        changed += [f"put {each} of {served.slot.name} right" for each in served.mended]
         with self.serving.exclusive(model):
             current = self.registry.alias(model, keys.CHAMPION)
             wanted = route_to(served.slot)
@@ -84,3 +78,11 @@ class World:
                 self.serving.route(model, wanted)
                 changed.append(f"routed {model} to {champion.key}")
         return changed
+
+    def _served(self, version: Version) -> Served:
+        manifest = registered(self.store, version)
+        return self.serving.serve(
+            servable(manifest, self.store, self.settings),
+            timeout_seconds=self.settings.serving.timeout_seconds,
+            on_wait=self.on_wait,
+        )

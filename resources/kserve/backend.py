@@ -4,11 +4,11 @@ How long to wait for a slot and what it says when it does not come is `start`'s 
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 
-from resources.errors import NeedsRepair, PermanentError, TransientError
-from resources.kserve import lease, manifests, names
+from resources.errors import ExternalError, NeedsRepair, PermanentError, TransientError
+from resources.kserve import lease, manifests, names, runtimes
 from resources.kserve.addresses import service_url
 from resources.kserve.endpoints import (
     autoscaler,
@@ -17,13 +17,24 @@ from resources.kserve.endpoints import (
     http_route_reference,
 )
 from resources.kserve.site import Site
-from resources.kserve.start import Start, state_of
-from resources.kubernetes import Change, Kind, Kubernetes, Object, Prune, Reference, apply_all
-from resources.serving import Route, Servable, Served, Slot, SlotState
+from resources.kserve.slots.removal import remove
+from resources.kserve.slots.start import Start, state_of
+from resources.kubernetes import Change, Kind, Kubernetes, Object, Reference, apply_all
+from resources.kubernetes.order import labels
+from resources.serving import (
+    OnWait,
+    Route,
+    Servable,
+    Served,
+    Slot,
+    SlotState,
+    refuse_unservable,
+    unheard,
+)
 
 _INFERENCE_SERVICE = Kind(manifests.API_VERSION, manifests.KIND)
 _SERVICE = Kind("v1", "Service")
-_GONE_SECONDS = 120.0
+_RUNTIME = Kind(runtimes.API_VERSION, runtimes.KIND)
 #: The set of manifests that a site needs.
 PART_OF = "ai-how-serving"
 
@@ -41,49 +52,58 @@ class KServe:
         self._prepared = False
 
     def prepare(self) -> list[Change]:
-        """Have namespace, account, credentials and runtimes; what that changed."""
-        changes = apply_all(
-            self.cluster, manifests.site_manifests(self.site), part_of=PART_OF, prune=Prune.SAFE
-        )
+        """Have namespace, account, credentials and runtimes; what that changed.
+
+        Raises NeedsRepair for what the cluster refuses.
+        """
+        with _site_at_fault():
+            changes = apply_all(self.cluster, manifests.site_manifests(self.site), part_of=PART_OF)
+        changes += self._without_old_runtimes({each.reference.name for each in changes})
         self._prepared = True
         return [each for each in changes if each.outcome != "unchanged"]
 
-    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
-        """See `ServingBackend.serve`; a slot that did not come up is taken away again.
+    def serve(
+        self, servable: Servable, *, timeout_seconds: float, on_wait: OnWait = unheard
+    ) -> Served:
+        """See `ServingBackend.serve`; a new slot that did not come up is taken away again.
 
         The phases are `ready`, of it `download` where the cluster tells, and `first_completion`;
         a slot that was up has the last.
         """
         deadline = time.monotonic() + timeout_seconds
         self._refuse(servable)
-        if not self._prepared:
-            self.prepare()
-        wanted = manifests.inference_service(servable, self.site)
-        name = str(wanted["metadata"]["name"])
-        found = self.cluster.get(manifests.slot_reference(self.site, name))
-        reused = found is not None and state_of(found)[0] is SlotState.READY
-        if found is not None and state_of(found)[0] is SlotState.FAILED:
-            self._delete(name)
-        # Also a slot that is up: what somebody changed in it by hand is put right.
-        self.cluster.apply(wanted, force=True)
+        name = names.slot_name(servable.key, servable.digest)
         try:
-            phases = Start(self.cluster, self.site, name, deadline=deadline).phases(servable.name)
-        except (PermanentError, TransientError):
-            self._delete(name)
+            reused, change = self._make(servable, name)
+        except TransientError as error:
+            on_wait(str(error))
             raise
-        if reused:
-            phases = {"first_completion": phases["first_completion"]}
-        return Served(self._slot_named(name), phases, reused=reused)
+        start = Start(self.cluster, self.site, name, deadline=deadline, on_wait=on_wait)
+        try:
+            phases = start.phases(servable.name)
+        except (PermanentError, TransientError):
+            # What it lacked may be of the site's own, which is made anew the next time.
+            self._prepared = False
+            if change.outcome == "created":
+                with suppress(ExternalError):
+                    remove(self.cluster, self.site, name)
+            raise
+        if not reused:
+            return Served(self._slot_named(name), phases)
+        phases = {"first_completion": phases["first_completion"]}
+        return Served(self._slot_named(name), phases, reused=True, mended=change.paths)
 
     def slots(self) -> tuple[Slot, ...]:
         found = self.cluster.listed(
             _INFERENCE_SERVICE, namespace=self.site.namespace, labels={names.SLOT_LABEL: "true"}
         )
         living = [each for each in found if "deletionTimestamp" not in each["metadata"]]
-        return tuple(sorted(map(self._slot, living), key=lambda slot: slot.name))
+        # One whose record is damaged counts as gone: serving it again puts that right.
+        known = [each for each in living if manifests.is_legible(each, manifests.served)]
+        return tuple(sorted(map(self._slot, known), key=lambda slot: slot.name))
 
     def release(self, slot_name: str) -> bool:
-        return self._delete(slot_name)
+        return remove(self.cluster, self.site, slot_name)
 
     def exclusive(self, endpoint: str) -> AbstractContextManager[None]:
         return lease.held(self.cluster, self.site.namespace, names.endpoint_name(endpoint))
@@ -92,7 +112,8 @@ class KServe:
         found = self.cluster.listed(
             _SERVICE, namespace=self.site.namespace, labels={names.ENDPOINT_LABEL: "true"}
         )
-        return dict(map(manifests.routed, found))
+        legible = (each for each in found if manifests.is_legible(each, manifests.routed))
+        return dict(manifests.routed(each) for each in legible if self._is_as_put(each))
 
     def route(self, endpoint: str, route: Route | None) -> None:
         if route is None:
@@ -134,20 +155,7 @@ class KServe:
 
     def _refuse(self, servable: Servable) -> None:
         """Raise for what no slot of this site can serve."""
-        if servable.runtime not in self.site.runtimes:
-            raise PermanentError(
-                "the serving backend",
-                f"serve {servable.key}",
-                f"there is no runtime `{servable.runtime}`",
-                hint=f"one of {', '.join(sorted(self.site.runtimes))}",
-            )
-        if servable.adapter_of is not None:
-            raise PermanentError(
-                f"the runtime {servable.runtime}",
-                f"serve {servable.key}",
-                "it is a PEFT adapter, and pods are given one model each",
-                hint="merge the adapter into its base model",
-            )
+        refuse_unservable(servable, dict.fromkeys(self.site.runtimes, False))
         if not servable.location.startswith("s3://"):
             raise NeedsRepair(
                 "the serving backend",
@@ -156,9 +164,44 @@ class KServe:
                 hint="set `store.url` to a bucket that the cluster reaches",
             )
 
-    def _delete(self, name: str) -> bool:
+    def _make(self, servable: Servable, name: str) -> tuple[bool, Change]:
+        """Have the InferenceService; whether it was up, and what that changed.
+
+        One that is up is left as it was started, so that a mistake in the settings since cannot
+        take it down; but what somebody changed in it by hand is put right.
+        """
+        if not self._prepared:
+            self.prepare()
         reference = manifests.slot_reference(self.site, name)
-        return self.cluster.delete(reference, wait_seconds=_GONE_SECONDS)
+        found = self.cluster.get(reference)
+        if found is not None and _is_beyond_use(found):
+            remove(self.cluster, self.site, name)
+            found = None
+        ready = found is not None and state_of(found)[0] is SlotState.READY
+        wanted = manifests.inference_service(servable, self.site)
+        started = manifests.as_started(found) if found else None
+        if found and started and manifests.served(started) == servable:
+            altered = manifests.altered(found, started)
+            if ready and not altered:
+                return True, Change(reference, "unchanged")
+            wanted = started if altered else wanted
+        with _site_at_fault():
+            return ready, self.cluster.apply(wanted, force=True)
+
+    def _is_as_put(self, service: Object) -> bool:
+        model, route = manifests.routed(service)
+        return not manifests.altered(service, manifests.endpoint(model, route, self.site))
+
+    def _without_old_runtimes(self, current: set[str]) -> list[Change]:
+        """Delete the runtimes that neither the settings name any more nor a slot still has."""
+        namespace = self.site.namespace
+        slots = self.cluster.listed(_INFERENCE_SERVICE, namespace=namespace)
+        used = {each["spec"]["predictor"].get("model", {}).get("runtime") for each in slots}
+        found = self.cluster.listed(_RUNTIME, namespace=namespace, labels=labels(PART_OF))
+        old = [
+            Reference.of(each) for each in found if each["metadata"]["name"] not in current | used
+        ]
+        return [Change(each, "deleted") for each in old if self.cluster.delete(each)]
 
     def _slot_named(self, name: str) -> Slot:
         found = self.cluster.get(manifests.slot_reference(self.site, name))
@@ -171,6 +214,10 @@ class KServe:
     def _slot(self, found: Object) -> Slot:
         servable, name = manifests.served(found), str(found["metadata"]["name"])
         state, reason = state_of(found)
+        started = manifests.as_started(found)
+        if state is not SlotState.READY:
+            with suppress(ExternalError):
+                reason = self.cluster.why(manifests.slot_reference(self.site, name))
         return Slot(
             name=name,
             key=servable.key,
@@ -180,7 +227,28 @@ class KServe:
             url=self._url(name) if state is SlotState.READY else "",
             state=state,
             reason=reason,
+            altered=manifests.altered(found, started) if started else "",
         )
 
     def _url(self, name: str) -> str:
         return service_url(self.cluster, self.site, names.predictor_name(name))
+
+
+def _is_beyond_use(found: Object) -> bool:
+    """It is going already, or it failed and nobody but us is to blame for how it is."""
+    if "deletionTimestamp" in found["metadata"]:
+        return True
+    started = manifests.as_started(found)
+    changed = started is not None and manifests.altered(found, started)
+    return state_of(found)[0] is SlotState.FAILED and not changed
+
+
+@contextmanager
+def _site_at_fault() -> Iterator[None]:
+    """What the cluster refuses is made of the settings: of a checkpoint it has only the name."""
+    try:
+        yield
+    except NeedsRepair:
+        raise
+    except PermanentError as error:
+        raise NeedsRepair(error.system, error.action, error.reason, hint=error.hint) from error

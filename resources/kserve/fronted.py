@@ -10,7 +10,7 @@ from pathlib import Path
 
 from resources.gateway import routes as gateway_routes
 from resources.kserve.backend import KServe
-from resources.serving import Route, Servable, Served, Slot
+from resources.serving import OnWait, Route, Servable, Served, Slot, unheard
 
 
 class Fronted:
@@ -20,8 +20,10 @@ class Fronted:
         self.backend = backend
         self.routes_path = routes_path
 
-    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
-        return self.backend.serve(servable, timeout_seconds=timeout_seconds)
+    def serve(
+        self, servable: Servable, *, timeout_seconds: float, on_wait: OnWait = unheard
+    ) -> Served:
+        return self.backend.serve(servable, timeout_seconds=timeout_seconds, on_wait=on_wait)
 
     def slots(self) -> tuple[Slot, ...]:
         return self.backend.slots()

@@ -5,6 +5,7 @@ record of it.
 """
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -28,22 +29,57 @@ def slot_reference(site: Site, name: str) -> Reference:
 
 def inference_service(servable: Servable, site: Site) -> Object:
     """The InferenceService of a checkpoint; its name follows from key and digest."""
+    return _inference_service(servable, site.namespace, _predictor(servable, site))
+
+
+def as_started(found: Object) -> Object | None:
+    """The manifest that a slot was started by, whatever the settings and others say since.
+
+    None where it does not tell.
+    """
+    try:
+        predictor = json.loads(found["metadata"]["annotations"][names.STARTED])
+        servable = served(found)
+    except (KeyError, ValueError, PermanentError):
+        return None
+    return _inference_service(servable, found["metadata"]["namespace"], predictor)
+
+
+def altered(found: Object, manifest: Object) -> str:
+    """Where an object is no more what the manifest says, empty where it is."""
+    return ", ".join(_altered(manifest, found, ""))
+
+
+def _altered(wanted: Any, found: Any, path: str) -> Iterator[str]:
+    """What others added beside our fields is no matter: an apply would leave it as well."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for key, value in wanted.items():
+            yield from _altered(value, found.get(key), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for number, (each, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from _altered(each, other, f"{path}[{number}]")
+    elif wanted != found:
+        yield path
+
+
+def _inference_service(servable: Servable, namespace: str, predictor: dict[str, Any]) -> Object:
     name = names.slot_name(servable.key, servable.digest)
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {
             "name": name,
-            "namespace": site.namespace,
+            "namespace": namespace,
             "labels": {names.SLOT_LABEL: "true"},
             "annotations": {
                 "serving.kserve.io/deploymentMode": "Standard",
                 # How many pods is the endpoint's business; another class would restart them.
                 "serving.kserve.io/autoscalerClass": "external",
                 names.SERVES: json.dumps(asdict(servable), sort_keys=True),
+                names.STARTED: json.dumps(predictor, sort_keys=True),
             },
         },
-        "spec": {"predictor": _predictor(servable, site)},
+        "spec": {"predictor": predictor},
     }
 
 
@@ -58,7 +94,7 @@ def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
         "labels": {names.SLOT_LABEL: "true"},
         "model": {
             "modelFormat": {"name": runtimes.MODEL_FORMAT},
-            "runtime": runtimes.runtime_name(servable.runtime),
+            "runtime": runtimes.runtime_name(image),
             "storageUri": servable.location.rstrip("/") + "/",
             "args": [servable.name, *image.arguments],
         },
@@ -136,6 +172,15 @@ def routed(found: Object) -> tuple[str, Route]:
     """The model of an endpoint and what is behind it. Raises PermanentError like `served`."""
     route = _record(found, names.ROUTE, Route)
     return str(found["metadata"]["annotations"].get(names.ENDPOINT_LABEL, "")), route
+
+
+def is_legible(found: Object, read: Callable[[Object], object]) -> bool:
+    """Whether `served` or `routed` can read it."""
+    try:
+        read(found)
+    except PermanentError:
+        return False
+    return True
 
 
 def _record(found: Object, annotation: str, kind: type[R]) -> R:

@@ -16,6 +16,8 @@ ENDPOINT_LABEL = "ai-how/endpoint"
 PREDICTOR_LABEL = "serving.kserve.io/inferenceservice"
 SERVES = "ai-how/serves"
 ROUTE = "ai-how/route"
+#: How a slot was started: the spec of its predictor, as it was applied.
+STARTED = "ai-how/started"
 
 
 def slot_name(key: str, digest: str) -> str:

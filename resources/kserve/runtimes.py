@@ -1,8 +1,12 @@
 """Namespaced ServingRuntimes, one for each kind of model server that a site has. Pure.
 
+KServe starts every InferenceService anew whose runtime changes. So a runtime never does: its name
+follows from its spec, and another image is another runtime, for what is started after that.
 How the same servers run as processes is `process_serving.runtimes`' business.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 from resources.kserve.site import RuntimeImage, Site
 
 API_VERSION = "serving.kserve.io/v1alpha1"
+KIND = "ServingRuntime"
 CONTAINER = "kserve-container"
 MODEL_FORMAT = "huggingface"
 MODELS = "/mnt/models"
@@ -29,6 +34,18 @@ _DRAIN_SECONDS = 5
 #: The label and the taint of nodes with GPUs, as NVIDIA's operator and common practice have them.
 _GPU_NODES = {"nvidia.com/gpu.present": "true"}
 _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+#: Kubernetes leaves a pod on a lost node for 300 s before another takes its place. By the time that
+#: a node counts as lost it has been silent for 40 to 50 s, and a model server has no state to save.
+_LOST_NODE_SECONDS = 30
+_LOST_NODE_TOLERATIONS = [
+    {
+        "key": f"node.kubernetes.io/{each}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": _LOST_NODE_SECONDS,
+    }
+    for each in ("not-ready", "unreachable")
+]
 #: A start may take an hour of them; whoever waits has its own patience and takes the pod away.
 _STARTUP_PROBES = 3600
 
@@ -62,8 +79,8 @@ SERVERS: Mapping[str, Server] = {
 }
 
 
-def runtime_name(runtime: str) -> str:
-    return f"ai-how-{runtime}"
+def runtime_name(image: RuntimeImage) -> str:
+    return _named(image.runtime, _spec(image))
 
 
 def serving_runtimes(site: Site) -> list[dict[str, Any]]:
@@ -72,21 +89,31 @@ def serving_runtimes(site: Site) -> list[dict[str, Any]]:
 
 
 def _serving_runtime(namespace: str, image: RuntimeImage) -> dict[str, Any]:
+    spec = _spec(image)
     return {
         "apiVersion": API_VERSION,
-        "kind": "ServingRuntime",
-        "metadata": {"name": runtime_name(image.runtime), "namespace": namespace},
-        "spec": {
-            # Never chosen by KServe for an InferenceService that names none.
-            "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
-            "protocolVersions": ["v2"],
-            **_placement(image),
-            "containers": [_container(image)],
-            "volumes": [
-                {"name": "shm", "emptyDir": {"medium": "Memory"}},
-                {"name": "cache", "emptyDir": {}},
-            ],
-        },
+        "kind": KIND,
+        "metadata": {"name": _named(image.runtime, spec), "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def _named(runtime: str, spec: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+    return f"ai-how-{runtime}-{digest[:8]}"
+
+
+def _spec(image: RuntimeImage) -> dict[str, Any]:
+    return {
+        # Never chosen by KServe for an InferenceService that names none.
+        "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
+        "protocolVersions": ["v2"],
+        **_placement(image),
+        "containers": [_container(image)],
+        "volumes": [
+            {"name": "shm", "emptyDir": {"medium": "Memory"}},
+            {"name": "cache", "emptyDir": {}},
+        ],
     }
 
 
@@ -94,7 +121,8 @@ def _placement(image: RuntimeImage) -> dict[str, Any]:
     """Which nodes it may run on; a taint keeps others off the nodes with GPUs."""
     nodes = image.nodes if image.nodes is not None else _GPU_NODES if image.gpus else {}
     selector = {"nodeSelector": dict(nodes)} if nodes else {}
-    return {**selector, **({"tolerations": [_GPU_TOLERATION]} if image.gpus else {})}
+    gpu = [_GPU_TOLERATION] if image.gpus else []
+    return {**selector, "tolerations": [*_LOST_NODE_TOLERATIONS, *gpu]}
 
 
 def _container(image: RuntimeImage) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from resources.kubernetes.changes import Change
 from resources.kubernetes.client import Kubernetes
 from resources.kubernetes.conditions import Condition, condition, deleted, exists, rolled_out
 from resources.kubernetes.port_forward import port_forward
+from resources.kubernetes.reasons.cause import Cause, Trouble
 from resources.kubernetes.reference import Kind, Object, Reference
 from resources.kubernetes.sets import Prune, apply_all, members
 
 __all__ = [
+    "Cause",
     "Change",
     "Condition",
     "FieldConflict",
@@ -17,6 +19,7 @@ __all__ = [
     "Object",
     "Prune",
     "Reference",
+    "Trouble",
     "apply_all",
     "condition",
     "deleted",

@@ -17,7 +17,8 @@ from resources.kubernetes.changes import Change, change
 from resources.kubernetes.conditions import Condition
 from resources.kubernetes.order import FIELD_MANAGER
 from resources.kubernetes.reasons import investigation
-from resources.kubernetes.reasons.explanation import explain
+from resources.kubernetes.reasons.cause import Cause
+from resources.kubernetes.reasons.explanation import diagnose, explain
 from resources.kubernetes.reference import Kind, Object, Reference, uid
 from resources.kubernetes.waiting import Wait
 
@@ -120,20 +121,26 @@ class Kubernetes:
         )  # fmt: skip
         return change(before or after, after)
 
-    def delete(self, reference: Reference, *, wait_seconds: float | None = None) -> bool:
+    def delete(
+        self, reference: Reference, *, wait_seconds: float | None = None, at_once: bool = False
+    ) -> bool:
         """Whether there was something to delete.
 
         With `wait_seconds` it returns once the object and what it owns are gone; raises
-        TransientError, saying what holds it, when that takes longer.
+        TransientError, saying what holds it, when that takes longer. `at_once` gives a pod no time
+        to end, and does not ask its node whether it has.
         """
         action = f"delete {reference}"
         path = self._path(reference, action)
-        how = "Background" if wait_seconds is None else "Foreground"
+        how: dict[str, Any] = {
+            "propagation_policy": "Background" if wait_seconds is None else "Foreground"
+        }
+        how |= {"grace_period_seconds": 0} if at_once else {}
         found = self.get(reference)
         if found is None:
             return False
         with suppress(NotFound):
-            self.connection.send("DELETE", path, action=action, propagation_policy=how)
+            self.connection.send("DELETE", path, action=action, **how)
         if wait_seconds is not None:
             gone = conditions.deleted(uid(found))
             self.wait(reference, gone, timeout_seconds=wait_seconds)
@@ -158,7 +165,11 @@ class Kubernetes:
 
     def why(self, reference: Reference) -> str:
         """One sentence of why an object is not ready, from all that the cluster tells of it."""
-        return explain(investigation.evidence(self, reference, self.get(reference)))
+        return self.cause(reference).sentence
+
+    def cause(self, reference: Reference) -> Cause:
+        """The same with the kind of trouble that it is."""
+        return diagnose(investigation.evidence(self, reference, self.get(reference)))
 
     def events(self, reference: Reference) -> list[Object]:
         """The events of an object, of this one and none of the same name before; newest last."""

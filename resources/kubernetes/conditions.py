@@ -44,6 +44,11 @@ def condition_of(found: Object | None, kind: str) -> Object:
     return next((each for each in listed if each.get("type") == kind), {})
 
 
+def is_lost(node: Object) -> bool:
+    """Whether a node's kubelet is not at work, or nobody has heard of it for too long."""
+    return condition_of(node, "Ready").get("status") != "True"
+
+
 def _is_stale(found: Object | None, each: Object) -> bool:
     generation = (found or {})["metadata"].get("generation", 0)
     return int(each.get("observedGeneration", generation)) < int(generation)

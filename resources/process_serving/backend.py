@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from resources import atomic
-from resources.errors import NeedsRepair, PermanentError, TransientError
+from resources.errors import DeadlineExceeded, PermanentError, TransientError
 from resources.gateway import routes as gateway_routes
 from resources.ports import free_ports
 from resources.process_serving import slot_program
@@ -23,7 +23,17 @@ from resources.process_serving.runtimes import RUNTIMES, Launch, Runtime
 from resources.process_serving.slot_probe import SlotProbe
 from resources.process_serving.slot_program import SlotRecord
 from resources.process_serving.slot_wait import PortTaken, SlotWait
-from resources.serving import Route, Servable, Served, Slot, SlotState
+from resources.serving import (
+    OnWait,
+    Route,
+    Servable,
+    Served,
+    Slot,
+    SlotState,
+    refuse_unservable,
+    require_runtime,
+    unheard,
+)
 from resources.supervisor import ProgramState, Supervisor
 
 _PORT_ATTEMPTS = 4
@@ -48,14 +58,19 @@ class ProcessServing:
         self._runtimes = runtimes
         self._cache = ModelCache(self.home / "cache", fetch)
 
-    def serve(self, servable: Servable, *, timeout_seconds: float) -> Served:
+    def serve(
+        self, servable: Servable, *, timeout_seconds: float, on_wait: OnWait = unheard
+    ) -> Served:
         """See `ServingBackend.serve`; a slot that did not come up is taken away again.
 
         The phases are `spawn`, `health` and `first_completion`; a slot that was up has the last.
+        Nothing but its own start is ever waited for here, so `on_wait` is told nothing.
         """
         deadline = time.monotonic() + timeout_seconds
         name = slot_program.slot_name(servable)
-        self._refuse_adapter(servable)
+        refuse_unservable(
+            servable, {name: each.takes_adapters for name, each in self._runtimes.items()}
+        )
         with self._locked(name, timeout_seconds):
             return self._reuse(name, servable, deadline) or self._serve_anew(servable, deadline)
 
@@ -89,23 +104,6 @@ class ProcessServing:
     def route(self, endpoint: str, route: Route | None) -> None:
         gateway_routes.put(self.routes_path, endpoint, route)
 
-    def _refuse_adapter(self, servable: Servable) -> None:
-        runtime = self._runtime(servable)
-        if servable.adapter_of is not None and not runtime.takes_adapters:
-            raise PermanentError(
-                f"the runtime {runtime.name}",
-                f"serve {servable.key}",
-                "it is a PEFT adapter, which this runtime cannot put on a base model",
-                hint="set `serving.runtime: vllm`, or merge the adapter into its base model",
-            )
-        if servable.adapter_of is not None and servable.base_location is None:
-            raise NeedsRepair(
-                f"the runtime {runtime.name}",
-                f"serve {servable.key}",
-                f"nothing says where its base model `{servable.adapter_of}` lies",
-                hint=f"set `serving.base_models: {{{servable.adapter_of}: DIRECTORY}}`",
-            )
-
     def _reuse(self, name: str, servable: Servable, deadline: float) -> Served | None:
         """The slot that is there already, once it answers; None where a new one is needed."""
         record = self._records().get(name)
@@ -128,6 +126,8 @@ class ProcessServing:
         wait = SlotWait(self._probe(record), deadline=deadline, began=time.monotonic())
         try:
             phases = wait.phases()
+        except DeadlineExceeded:
+            raise
         except (PermanentError, PortTaken):
             self._discard(record)
             return None
@@ -177,7 +177,7 @@ class ProcessServing:
         except PortTaken:
             self._discard(record)
             raise
-        except TransientError:
+        except (TransientError, DeadlineExceeded):
             # What was fetched is kept, since it will be tried again.
             self._discard(record)
             raise
@@ -211,15 +211,8 @@ class ProcessServing:
         return SlotProbe(self._supervisor, self._runtime(record.servable), record)
 
     def _runtime(self, servable: Servable) -> Runtime:
-        try:
-            return self._runtimes[servable.runtime]
-        except KeyError as error:
-            raise PermanentError(
-                "the serving backend",
-                f"serve {servable.key}",
-                f"there is no runtime `{servable.runtime}`",
-                hint=f"one of {', '.join(sorted(self._runtimes))}",
-            ) from error
+        require_runtime(servable, self._runtimes)
+        return self._runtimes[servable.runtime]
 
     def _records(self) -> dict[str, SlotRecord]:
         found = map(slot_program.read_record, self._supervisor.configured().values())

@@ -6,7 +6,7 @@ What to do with a slot that did not make it is `process_serving`'s business.
 import time
 from typing import NoReturn
 
-from resources.errors import PermanentError, TransientError
+from resources.errors import DeadlineExceeded, PermanentError, TransientError
 from resources.openai import readiness
 from resources.process_serving.slot_probe import SlotProbe
 from resources.serving import SlotState
@@ -35,7 +35,7 @@ class SlotWait:
         """The seconds of `spawn`, `health` and `first_completion`, once a completion came back.
 
         Raises PermanentError with the server's last words when it ended or cannot serve,
-        TransientError at the deadline, PortTaken when it had to do without its port.
+        DeadlineExceeded at the deadline, PortTaken when it had to do without its port.
         """
         self._await_process()
         spawn = self._lap()
@@ -107,7 +107,7 @@ class SlotWait:
     def _remaining(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise TransientError(
+            raise DeadlineExceeded(
                 f"the slot {self._probe.record.name}",
                 "answer in time",
                 self._probe.words(),

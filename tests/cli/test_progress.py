@@ -8,7 +8,7 @@ import pytest
 
 from cloud_assets.cli.progress import Progress, read_progress, wait_for_run
 from cloud_assets.settings import Root, Settings
-from cloud_assets.stages import BENCH_TAG, PARTITION_TAG, RELEASE_JOB
+from cloud_assets.stages import BENCH_TAG, PARTITION_TAG, RELEASE_JOB, WAITS_TAG
 from resources.dagster.graphql import DagsterGraphQL, Event, Run, Step
 from resources.gateway import routes
 from resources.serving import Route
@@ -258,3 +258,17 @@ def test_a_run_is_waited_for_until_it_has_ended() -> None:
     answers: list[str] = []
     assert wait_for_run(Going(), "run", poll_seconds=0.001).status == "SUCCESS"
     assert len(answers) == 3
+
+
+def test_a_run_under_way_says_what_it_waits_for(settings: Settings) -> None:
+    run = a_run("STARTED", steps=(*STEPS, Step("inference_service", "IN_PROGRESS", 104.0, None)))
+    waits = replace(run, tags={**run.tags, WAITS_TAG: "no node takes pod x"})
+    found = only(settings, Graph(waits))
+    assert (found.stage, found.state) == ("inference_service", "running")
+    assert found.reason == "no node takes pod x"
+
+
+def test_what_an_ended_run_waited_for_counts_no_more(settings: Settings) -> None:
+    run = a_run()
+    waited = replace(run, tags={**run.tags, WAITS_TAG: "no node takes pod x"})
+    assert only(settings, Graph(waited, releases=(a_release("promoted"),))).reason == "because"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from minio import Minio
 
 from cloud_assets.stages import STAGES
 from examples import tiny_llama
-from resources.kserve import KServe, Site
-from resources.kubernetes import Kubernetes
+from resources.kserve import KServe
 from tests.doubles.clients import Clients
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
-from tests.testbed import pins
+from tests.doubles.kserve_platform import backend_of, platform_on
 from tests.testbed.cluster import S3, Cluster
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
@@ -29,37 +27,13 @@ LEAST_REQUESTS, LEAST_CHANGES = 10_000, 3
 def on_cluster(
     cluster: Cluster, s3: S3, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedPlatform]:
-    """A platform whose store is S3 and whose model servers are pods."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    host = s3.endpoint.removeprefix("http://")
-    Minio(host, s3.access_key, s3.secret_key, secure=False).make_bucket(name)
-    runtime = {"image": pins.MLX_IMAGE, "cpu": "100m", "memory": "256Mi"}
-    changes = {
-        "store": {"url": f"s3://{name}/platform", "endpoint": s3.endpoint},
-        "kubernetes": {"kubeconfig": str(cluster.kubeconfig)},
-        "serving": {
-            "timeout_seconds": 200,
-            "cluster": {"namespace": name, "runtimes": {"mlx": runtime}},
-        },
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_key)
-        platform = EmbeddedPlatform(tmp_path_factory.mktemp("home"), changes)
-        try:
-            platform.up()
-            yield platform
-        finally:
-            platform.down()
-            cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    with platform_on(cluster, s3, tmp_path_factory.mktemp("home")) as platform:
+        yield platform
 
 
 @pytest.fixture(scope="module")
 def backend(cluster: Cluster, on_cluster: EmbeddedPlatform) -> KServe:
-    """A view of what the platform made there."""
-    serving = on_cluster.settings.serving.cluster
-    assert serving is not None
-    return KServe(Kubernetes(cluster.kubeconfig), Site(serving.namespace, {}))
+    return backend_of(on_cluster, cluster)
 
 
 def test_a_dropped_checkpoint_goes_through_all_stages_in_one_run(

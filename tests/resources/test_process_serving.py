@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from examples import tiny_llama
-from resources.errors import NeedsRepair, PermanentError, TransientError
+from resources.errors import DeadlineExceeded, NeedsRepair, PermanentError, TransientError
 from resources.openai import readiness
 from resources.ports import free_ports
 from resources.process_serving import ProcessServing, slot_program
@@ -172,17 +172,17 @@ def test_a_wrong_model_name_is_no_answer(backend: ProcessServing, tmp_path: Path
         backend.serve(_servable(location), timeout_seconds=60)
 
 
-def test_a_server_that_never_answers_may_be_tried_again(
+def test_a_server_that_never_answers_is_told_at_the_deadline_and_not_tried_again_at_once(
     backend: ProcessServing, tmp_path: Path
 ) -> None:
     location = _model(tmp_path / "mute", mute=True)
-    with pytest.raises(TransientError, match="answer in time"):
+    with pytest.raises(DeadlineExceeded, match="answer in time"):
         backend.serve(_servable(location), timeout_seconds=3)
 
 
 def test_a_slot_that_timed_out_is_taken_away(backend: ProcessServing, tmp_path: Path) -> None:
     location = _model(tmp_path / "mute", mute=True)
-    with pytest.raises(TransientError):
+    with pytest.raises(DeadlineExceeded):
         backend.serve(_servable(location), timeout_seconds=3)
     assert backend.slots() == ()
 

@@ -56,17 +56,21 @@ def promoted(registry: MemoryRegistry, serving: MemoryServing, step: int = 100) 
     return version
 
 
+def told_of(registry: MemoryRegistry, serving: MemoryServing) -> tuple[str, ...]:
+    return tuple(each.sentence for each in differences(["qa"], registry, serving))
+
+
 def test_nothing_is_wrong_with_a_served_champion(
     registry: MemoryRegistry, serving: MemoryServing
 ) -> None:
     promoted(registry, serving)
-    assert differences(["qa"], registry, serving) == ()
+    assert told_of(registry, serving) == ()
 
 
 def test_a_model_without_a_champion_needs_nothing(
     registry: MemoryRegistry, serving: MemoryServing
 ) -> None:
-    assert differences(["qa"], registry, serving) == ()
+    assert told_of(registry, serving) == ()
 
 
 def test_an_endpoint_that_lags_behind_is_told(
@@ -74,15 +78,17 @@ def test_an_endpoint_that_lags_behind_is_told(
 ) -> None:
     promoted(registry, serving)
     registry.set_alias(registered(registry, 200), keys.CHAMPION)
-    [told] = differences(["qa"], registry, serving)
+    [told] = told_of(registry, serving)
     assert told == "qa: behind the endpoint is qa.run.100, not the champion"
 
 
 def test_a_closed_endpoint_is_told(registry: MemoryRegistry, serving: MemoryServing) -> None:
     promoted(registry, serving)
     serving.route("qa", None)
-    [told] = differences(["qa"], registry, serving)
-    assert told == "qa: behind the endpoint is nothing, not the champion"
+    [told] = told_of(registry, serving)
+    assert (
+        told == "qa: behind the endpoint is nothing that the platform put there, not the champion"
+    )
 
 
 def test_a_champion_whose_server_is_gone_is_told(
@@ -90,7 +96,7 @@ def test_a_champion_whose_server_is_gone_is_told(
 ) -> None:
     promoted(registry, serving)
     serving.release(serving.slots()[0].name)
-    assert differences(["qa"], registry, serving) == ("qa: the champion's model server is gone",)
+    assert told_of(registry, serving) == ("qa: the champion's model server is gone",)
 
 
 def test_an_endpoint_with_the_address_of_another_slot_is_told(
@@ -99,7 +105,7 @@ def test_an_endpoint_with_the_address_of_another_slot_is_told(
     version = promoted(registry, serving)
     route = route_to(serving.slots()[0])
     serving.route("qa", Route(route.key, version.digest, "http://127.0.0.1:2", "qa"))
-    assert differences(["qa"], registry, serving) == ("qa: the champion's model server is gone",)
+    assert told_of(registry, serving) == ("qa: the champion's model server is gone",)
 
 
 def test_a_champion_whose_server_failed_is_told_with_its_words(
@@ -107,8 +113,28 @@ def test_a_champion_whose_server_failed_is_told_with_its_words(
 ) -> None:
     promoted(registry, serving)
     serving.fail(KEY, "out of memory")
-    [told] = differences(["qa"], registry, serving)
+    [told] = told_of(registry, serving)
     assert told == "qa: the champion's model server failed: out of memory"
+
+
+def test_a_champion_whose_server_somebody_changed_is_told_with_what_was_changed(
+    registry: MemoryRegistry, serving: MemoryServing
+) -> None:
+    promoted(registry, serving)
+    serving.alter(KEY, ".spec.replicas")
+    [found] = differences(["qa"], registry, serving)
+    assert found.repairs
+    assert found.sentence == "qa: somebody changed the champion's model server: .spec.replicas"
+
+
+def test_a_champion_that_is_being_started_again_needs_no_repair(
+    registry: MemoryRegistry, serving: MemoryServing
+) -> None:
+    promoted(registry, serving)
+    serving.restart(KEY, "no node takes it")
+    [found] = differences(["qa"], registry, serving)
+    assert not found.repairs
+    assert found.sentence == "qa: the champion's model server is not up: no node takes it"
 
 
 def make_run(
@@ -371,6 +397,16 @@ def test_after_one_that_succeeded_it_may_converge_at_once(
     serving.route("qa", None)
     make_run(instance, keys.ENDPOINT_JOB, dg.DagsterRunStatus.SUCCESS)
     assert jobs(tick()) == [keys.ENDPOINT_JOB]
+
+
+def test_a_champion_that_is_being_started_again_is_told_in_the_tick(
+    tick: Tick, registry: MemoryRegistry, serving: MemoryServing
+) -> None:
+    promoted(registry, serving)
+    serving.restart(KEY, "no node takes it")
+    [skip] = tick()
+    assert isinstance(skip, dg.SkipReason)
+    assert "is not up: no node takes it" in (skip.skip_message or "")
 
 
 def test_a_registry_that_is_down_fails_the_tick(tick: Tick, registry: MemoryRegistry) -> None:

@@ -269,3 +269,13 @@ def test_a_rejected_copy_of_the_champion_does_not_take_its_server_along(world: W
     world.run(keys.INFERENCE_SERVICE, keys.QUALITY_REPORT, step=200)
     assert released(world, 200)["outcome"] == "rejected"
     assert world.serving.up == ["qa.run.100"]
+
+
+def test_a_convergence_says_what_it_put_right_in_a_slot_that_somebody_changed(
+    world: World,
+) -> None:
+    world.publish(100)
+    world.promote(100)
+    world.serving.alter("qa.run.100", ".spec.replicas")
+    [slot] = world.serving.slots()
+    assert f"put .spec.replicas of {slot.name} right" in converge(world)

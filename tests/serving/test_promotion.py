@@ -156,6 +156,14 @@ def test_what_is_behind_the_endpoint_is_not_withdrawn(world: World) -> None:
     assert world.serving.up == ["qa.run.1"]
 
 
+def test_the_champion_is_not_withdrawn_though_somebody_closed_its_endpoint(world: World) -> None:
+    world.promote(1)
+    champion = world.registry.alias("qa", CHAMPION)
+    world.serving.route("qa", None)
+    assert champion is not None
+    assert withdraw(world.registry, world.serving, champion, drop_alias=True) == ()
+
+
 def test_a_newer_candidate_keeps_its_alias_when_an_older_is_withdrawn(world: World) -> None:
     older, _ = world.candidate(1)
     world.candidate(2)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,27 @@ class Kubectl:
         """Until the object, which must be there, has the condition."""
         limit = ("--for", condition, f"--timeout={seconds}s")
         self("wait", what, *limit, *more, seconds=seconds + 10)
+
+    @contextmanager
+    def cordoned(self, *nodes: str) -> Iterator[None]:
+        """Within, nothing new is placed on these nodes."""
+        self("cordon", *nodes)
+        try:
+            yield
+        finally:
+            self("uncordon", *nodes)
+
+    @contextmanager
+    def scaled_down(self, deployment: str, namespace: str) -> Iterator[None]:
+        """Within, the deployment has no pods; behind it is available again with one."""
+        what, where = f"deployment/{deployment}", ("--namespace", namespace)
+        self("scale", what, "--replicas=0", *where)
+        self("wait", "pods", "--for=delete", "--all", "--timeout=60s", *where)
+        try:
+            yield
+        finally:
+            self("scale", what, "--replicas=1", *where)
+            self.wait(what, "condition=Available", *where)
 
 
 def of_testbed(kubeconfig: Path) -> Kubectl:

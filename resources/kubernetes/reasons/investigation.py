@@ -1,4 +1,4 @@
-"""Gathers what the cluster tells of an object: what it made, the pods, their events and logs.
+"""Gathers what the cluster tells of an object: what it made, the pods, their nodes, events, logs.
 
 What follows from it is left to `explanation`.
 """
@@ -46,7 +46,21 @@ def evidence(cluster: "Kubernetes", reference: Reference, found: Object | None) 
     else:
         made, pods = [], []
     events = events_of(cluster, [found, *made, *pods], reference)
-    return Evidence(found, made, pods, events, _logs(cluster, pods), _scarce(cluster, pods))
+    logs, scarce = _logs(cluster, pods), _scarce(cluster, pods)
+    return Evidence(found, made, pods, events, logs, scarce, nodes_of(cluster, pods))
+
+
+def nodes_of(cluster: "Kubernetes", pods: Iterable[Object]) -> list[Object]:
+    """The nodes that the pods are on; none where they may not be read."""
+    names = sorted({each["spec"]["nodeName"] for each in pods if _node_name(each)})
+    with suppress(ExternalError):
+        found = (cluster.get(Reference("v1", "Node", name)) for name in names)
+        return [each for each in found if each is not None]
+    return []
+
+
+def _node_name(pod: Object) -> str:
+    return str((pod.get("spec") or {}).get("nodeName", ""))
 
 
 def events_of(

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,16 @@ from minio import Minio
 
 from examples import tiny_llama
 from resources.kserve import Bucket, KServe, RuntimeImage, Site
-from resources.kubernetes import Kubernetes
+from resources.kserve.names import PREDICTOR_LABEL, slot_name
+from resources.kubernetes import Kind, Kubernetes, Object
 from resources.serving import Servable
 from tests.testbed import pins
 from tests.testbed.cluster import S3, Cluster
 
 MLX = RuntimeImage("mlx", pins.MLX_IMAGE, memory="256Mi")
+START_SECONDS = 120.0
+#: Where no registry listens, so that nothing is asked of the network.
+ABSENT = "127.0.0.1:1/absent:1"
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,21 @@ def location(store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def servable(location: str) -> Servable:
     return Servable("QA.Run_1.100", "qa", "a" * 64, location, "mlx")
+
+
+@pytest.fixture
+def candidate(servable: Servable) -> Servable:
+    """Another checkpoint."""
+    return replace(servable, key="QA.Run_1.200", digest="b" * 64)
+
+
+def with_image(site: Site, image: str = MLX.image, memory: str = MLX.memory) -> Site:
+    """The site under other settings."""
+    return replace(site, runtimes={"mlx": replace(MLX, image=image, memory=memory)})
+
+
+def pods(backend: KServe, servable: Servable) -> list[Object]:
+    labels = {PREDICTOR_LABEL: slot_name(servable.key, servable.digest)}
+    return backend.cluster.listed(
+        Kind("v1", "Pod"), namespace=backend.site.namespace, labels=labels
+    )

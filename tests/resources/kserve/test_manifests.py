@@ -14,6 +14,8 @@ import yaml
 from resources.errors import PermanentError
 from resources.kserve import Bucket, RuntimeImage, Site
 from resources.kserve.manifests import (
+    altered,
+    as_started,
     endpoint,
     inference_service,
     routed,
@@ -121,7 +123,8 @@ def test_a_runtime_runs_on_the_nodes_that_are_named(
     image = replace(GPU, gpus=gpus, nodes=nodes)
     [runtime] = serving_runtimes(replace(SITE, runtimes={"vllm": image}))
     assert runtime["spec"].get("nodeSelector") == selector
-    assert ("tolerations" in runtime["spec"]) == bool(gpus)
+    tolerated = {each["key"] for each in runtime["spec"]["tolerations"]}
+    assert ("nvidia.com/gpu" in tolerated) == bool(gpus)
 
 
 def test_what_a_slot_serves_is_read_back() -> None:
@@ -145,3 +148,64 @@ def test_a_record_that_somebody_damaged_is_named(said: str | None) -> None:
 def test_a_changed_slot_waits_for_no_second_gpu_and_is_not_called_ready_without_a_pod() -> None:
     strategy = inference_service(SERVABLE, SITE)["spec"]["predictor"]["deploymentStrategy"]
     assert strategy == {"type": "Recreate"}
+
+
+def test_a_slot_tells_how_it_was_started_whatever_the_settings_say_since() -> None:
+    found = inference_service(SERVABLE, SITE)
+    assert as_started(found) == found
+
+
+@pytest.mark.parametrize("annotation", ["ai-how/started", "ai-how/serves"])
+def test_a_slot_whose_record_is_damaged_does_not_tell_how_it_was_started(annotation: str) -> None:
+    found = inference_service(SERVABLE, SITE)
+    found["metadata"]["annotations"][annotation] = "{"
+    assert as_started(found) is None
+
+
+def edited(**predictor: Any) -> dict[str, Any]:
+    found = inference_service(SERVABLE, SITE)
+    return {**found, "spec": {"predictor": {**found["spec"]["predictor"], **predictor}}}
+
+
+def test_a_field_that_somebody_changed_is_named() -> None:
+    assert altered(edited(minReplicas=2), inference_service(SERVABLE, SITE)) == (
+        ".spec.predictor.minReplicas"
+    )
+
+
+def test_fields_that_others_added_are_no_matter() -> None:
+    found = edited(timeout=60)
+    found["status"] = {"conditions": []}
+    assert altered(found, inference_service(SERVABLE, SITE)) == ""
+
+
+def test_a_list_that_somebody_made_longer_is_named() -> None:
+    model = inference_service(SERVABLE, SITE)["spec"]["predictor"]["model"]
+    found = edited(model={**model, "args": [*model["args"], "--more"]})
+    assert altered(found, inference_service(SERVABLE, SITE)).endswith(".model.args")
+
+
+def test_a_selector_that_somebody_changed_is_named() -> None:
+    found = endpoint("qa", ROUTE, SITE)
+    found["spec"]["selector"] = {"app": "mine"}
+    assert altered(found, endpoint("qa", ROUTE, SITE)).startswith(".spec.selector.")
+
+
+def runtime_of(site: Site) -> str:
+    made: str = inference_service(SERVABLE, site)["spec"]["predictor"]["model"]["runtime"]
+    return made
+
+
+def test_another_image_is_another_runtime_so_that_what_serves_keeps_its_own() -> None:
+    newer = replace(SITE, runtimes={"vllm": replace(GPU, image="docker.io/vllm/vllm-openai:v9")})
+    assert runtime_of(newer) != runtime_of(SITE)
+
+
+def test_arguments_of_the_server_are_no_part_of_its_runtime() -> None:
+    other = replace(SITE, runtimes={"vllm": replace(GPU, arguments=("--max-model-len", "8192"))})
+    assert runtime_of(other) == runtime_of(SITE)
+
+
+def test_an_inference_service_has_a_runtime_that_the_site_has() -> None:
+    names = [each["metadata"]["name"] for each in site_manifests(SITE)]
+    assert runtime_of(SITE) in names

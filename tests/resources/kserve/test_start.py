@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resources.kserve.start import state_of
+from resources.kserve.slots.start import state_of
 from resources.serving import SlotState
 
 

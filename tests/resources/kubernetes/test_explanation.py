@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from resources.kubernetes import Object
-from resources.kubernetes.reasons.explanation import Evidence, explain, troubled
+from resources.kubernetes import Object, Trouble
+from resources.kubernetes.reasons.explanation import Evidence, diagnose, explain, troubled
 
 DEPLOYMENT: Object = {"kind": "Deployment", "metadata": {"name": "web"}, "status": {}}
 
@@ -264,3 +264,93 @@ def test_a_warning_of_scheduling_is_over_once_the_pod_is_placed() -> None:
 def test_a_condition_that_nobody_knows_counts_last() -> None:
     found = {**DEPLOYMENT, "status": {"conditions": [condition("Ready", "Unknown", "working")]}}
     assert why(found=found) == "Deployment web says Ready=Unknown: working"
+
+
+def node(name: str, ready: str) -> Object:
+    said = "Kubelet stopped posting node status." if ready != "True" else "kubelet is ready"
+    return {
+        "kind": "Node",
+        "metadata": {"name": name},
+        "status": {"conditions": [condition("Ready", ready, said)]},
+    }
+
+
+def placed(pod: Object, where: str) -> Object:
+    return {**pod, "spec": {"nodeName": where}}
+
+
+@pytest.mark.parametrize("ready", ["Unknown", "False"])
+def test_a_lost_node_counts_more_than_what_its_containers_said_before(ready: str) -> None:
+    stale = pod(containerStatuses=[waiting("ErrImagePull")])
+    told = why(placed(stale, "gpu-2"), nodes=[node("gpu-1", "True"), node("gpu-2", ready)])
+    assert told == (
+        "the node gpu-2 of pod web-1 is not ready: Kubelet stopped posting node status."
+    )
+
+
+def test_a_lost_node_is_no_matter_to_a_pod_of_another() -> None:
+    told = why(placed(pod(), "gpu-1"), nodes=[node("gpu-1", "True"), node("gpu-2", "Unknown")])
+    assert told == "nothing in the cluster says why"
+
+
+def ending(pod: Object) -> Object:
+    return {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2026-01-01T00:01:00Z"}}
+
+
+def test_a_pod_that_is_ending_says_nothing_where_another_has_taken_its_place() -> None:
+    old = ending(pod("web-old", containerStatuses=[container(state=ended(1))]))
+    assert why(old, pod("web-new")) == "nothing in the cluster says why"
+    assert "web-old" in why(old)
+
+
+REFUSED = {
+    'pods "web-7" is forbidden: exceeded quota: none, requested: pods=1': Trouble.QUOTA,
+    'failed calling webhook "x.y.z": connection refused': Trouble.WEBHOOK_AWAY,
+    'admission webhook "x.y.z" denied the request: secrets "s3" not found': Trouble.POD_REFUSED,
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_who_refuses_a_pod_is_told_apart(said: str) -> None:
+    failed = condition("ReplicaFailure", "True", said)
+    made = {"kind": "ReplicaSet", "metadata": {"name": "web-7"}, "status": {"conditions": [failed]}}
+    cause = diagnose(Evidence(DEPLOYMENT, [made]))
+    assert (cause.trouble, cause.sentence) == (
+        REFUSED[said],
+        f"ReplicaSet web-7 says ReplicaFailure=True: {said}",
+    )
+
+
+TROUBLES = (
+    (waiting("ErrImagePull"), Trouble.IMAGE_PULL),
+    (waiting("ImagePullBackOff"), Trouble.IMAGE_PULL),
+    (waiting("ErrImageNeverPull"), Trouble.IMAGE_NAME),
+    (waiting("InvalidImageName"), Trouble.IMAGE_NAME),
+    (waiting("CreateContainerConfigError"), Trouble.CANNOT_START),
+    (waiting("CrashLoopBackOff", lastState=ended(137, "OOMKilled")), Trouble.OUT_OF_MEMORY),
+    (waiting("CrashLoopBackOff", lastState=ended(137)), Trouble.KILLED),
+    (waiting("CrashLoopBackOff", lastState=ended(1)), Trouble.ENDED),
+    (container(state={"running": {}}, ready=False), Trouble.NOT_READY),
+)
+
+
+@pytest.mark.parametrize(("status", "trouble"), TROUBLES)
+def test_the_troubles_of_a_container_are_told_apart(status: Object, trouble: Trouble) -> None:
+    cause = diagnose(Evidence(DEPLOYMENT, pods=[pod(containerStatuses=[status])]))
+    assert (cause.trouble, cause.about) == (trouble, "server")
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "trouble"),
+    [
+        ("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 503",
+         Trouble.UNHEALTHY),
+        ("Unhealthy", "Startup probe failed: connection refused", Trouble.WARNING),
+        ("FailedMount", "failed with statuscode", Trouble.WARNING),
+    ],
+)  # fmt: skip
+def test_a_server_that_answers_its_probe_wrongly_is_told_from_one_that_does_not(
+    reason: str, said: str, trouble: Trouble
+) -> None:
+    event = {**warning(said, at="2026-01-01T00:00:00Z"), "reason": reason}
+    assert diagnose(Evidence(DEPLOYMENT, events=[event])).trouble == trouble

@@ -1,35 +1,37 @@
 """Waiting for one slot until a real completion came back, and what it says when it does not come.
 
-What to do with a slot that did not make it is `backend`'s business.
+What each trouble is worth is `patience`'s business, what becomes of the slot the backend's.
 """
 
 import time
 from datetime import datetime
+from typing import NoReturn
 
-from resources.errors import PermanentError, TransientError
+from resources.errors import DeadlineExceeded, PermanentError, TransientError
 from resources.kserve import manifests, names, runtimes
 from resources.kserve.addresses import service_url
 from resources.kserve.site import Site
-from resources.kubernetes import Condition, Kind, Kubernetes, Object, Reference, rolled_out
+from resources.kserve.slots.patience import (
+    ERRORS,
+    INITIALIZER,
+    SERVER_AWAY,
+    Fault,
+    Patience,
+    cause_of,
+    rule_of,
+)
+from resources.kubernetes import Cause, Condition, Kind, Kubernetes, Object, Reference, rolled_out
 from resources.kubernetes.conditions import condition_of
+from resources.kubernetes.waiting import Wait
 from resources.openai import readiness
 from resources.process_serving.runtimes import MLX, last_words
-from resources.serving import SlotState
+from resources.serving import OnWait, SlotState, unheard
 
 _POD = Kind("v1", "Pod")
-_INITIALIZER = "storage-initializer"
-#: `status.modelStatus.transitionStatus` of KServe 0.20 that no waiting mends.
+#: `status.modelStatus.transitionStatus` of KServe 0.20 where it does not wait itself any more.
 _FAILED = frozenset({"BlockedByFailedLoad", "InvalidSpec"})
-#: So long a slot is given before the cluster is asked what holds it up.
-_LOOK_SECONDS = 5.0
-#: What the cluster's sentences hold where no waiting mends it; anything else may come right.
-_HOPELESS = (
-    "ended with exit status",
-    "OOMKilled",
-    "cannot start (",
-    # The port opens once the model is loaded, or when it cannot be.
-    "HTTP probe failed with statuscode",
-)
+#: So often the cluster is asked what holds a slot up.
+_LOOK_SECONDS = 3.0
 _LOG_LINES = 200
 
 
@@ -52,18 +54,30 @@ def _model_status(found: Object) -> Object:
 class Start:
     """One wait for one slot, until `deadline` on the monotonic clock."""
 
-    def __init__(self, cluster: Kubernetes, site: Site, name: str, *, deadline: float) -> None:
+    def __init__(
+        self,
+        cluster: Kubernetes,
+        site: Site,
+        name: str,
+        *,
+        deadline: float,
+        on_wait: OnWait = unheard,
+    ) -> None:
         self._cluster = cluster
         self._site = site
         self._name = name
         self._deadline = deadline
+        self._on_wait = on_wait
         self._reference = manifests.slot_reference(site, name)
+        self._patience = Patience()
+        self._next_look = time.monotonic() + _LOOK_SECONDS
 
     def phases(self, model: str) -> dict[str, float]:
         """The seconds until it was `ready` and until the `first_completion` under `model` came.
 
-        Raises PermanentError with the engine's own words when it cannot start, TransientError at
-        the deadline with what the cluster says holds it up.
+        Raises the error of the rule that gave it up, with the engine's own words where it cannot
+        start; DeadlineExceeded at the deadline with what the cluster says holds it up, then
+        TransientError where the API server is away.
         """
         began = time.monotonic()
         self._await_ready()
@@ -74,22 +88,28 @@ class Start:
         return phases | self._download()
 
     def _await_ready(self) -> None:
-        settled = Condition("ready or failed", _is_settled)
         while True:
-            limit = min(_LOOK_SECONDS, self._left())
-            try:
-                found = self._cluster.wait(self._reference, settled, timeout_seconds=limit)
-            except TransientError:
-                self._give_up_if_hopeless()
-                continue
-            if found is not None and state_of(found)[0] is SlotState.READY:
+            found = self._await(self._reference, Condition("ready or failed", _is_settled))
+            if found is None:
+                raise TransientError(f"the slot {self._name}", "start", "it was deleted meanwhile")
+            if state_of(found)[0] is SlotState.READY:
                 return
-            raise self._failed(found)
+            # KServe has given up; whether it is right is for the rules to say.
+            self._look()
+            time.sleep(min(1.0, self._left()))
 
     def _await_rollout(self) -> None:
         name = names.predictor_name(self._name)
         deployment = Reference("apps/v1", "Deployment", name, self._site.namespace)
-        self._cluster.wait(deployment, rolled_out(), timeout_seconds=self._left())
+        self._await(deployment, rolled_out())
+
+    def _await(self, reference: Reference, condition: Condition) -> Object | None:
+        while True:
+            look = min(time.monotonic() + _LOOK_SECONDS, self._deadline)
+            wait = Wait(self._cluster.connection, reference, deadline=look)
+            if wait.until(condition):
+                return wait.last
+            self._look(wait.trouble)
 
     def _await_completion(self, model: str) -> None:
         url = service_url(self._cluster, self._site, names.predictor_name(self._name))
@@ -100,19 +120,49 @@ class Start:
                 readiness.complete(url, model, timeout_seconds=limit)
             except TransientError:
                 patience = min(2 * patience, 30.0)
+                if time.monotonic() > self._next_look:
+                    self._look()
                 time.sleep(min(0.2, self._left()))
             else:
                 return
 
-    def _give_up_if_hopeless(self) -> None:
-        words = self._cluster.why(self._reference)
-        if any(each in words for each in _HOPELESS):
-            raise self._refused(words)
-        self._left(words)
+    def _look(self, trouble: TransientError | None = None) -> None:
+        """Say what holds it up, and raise where that is waited out no longer."""
+        cause = self._cause(trouble)
+        self._on_wait(cause.sentence)
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+        if self._patience.given_up(cause, time.monotonic()):
+            self._give_up(cause)
+        self._left(cause)
 
-    def _refused(self, words: str) -> PermanentError:
-        said = "; ".join(filter(None, (words, self._last_words())))
-        return PermanentError(f"the slot {self._name}", "start its model server", said)
+    def _cause(self, trouble: TransientError | None = None) -> Cause:
+        if trouble is None:
+            try:
+                told = self._cluster.cause(self._reference)
+                return cause_of(self._cluster.get(self._reference), told)
+            except TransientError as error:
+                trouble = error
+        return Cause(SERVER_AWAY, trouble.reason)
+
+    def _give_up(self, cause: Cause) -> NoReturn:
+        rule = rule_of(cause)
+        words = self._last_words() if rule.fault is Fault.CHECKPOINT else ""
+        said = "; ".join(filter(None, (cause.sentence, words)))
+        raise ERRORS[rule.fault](
+            f"the slot {self._name}", "start its model server", said, hint=rule.hint or None
+        )
+
+    def _left(self, cause: Cause | None = None) -> float:
+        """The seconds until the deadline; raises where none are left."""
+        left = self._deadline - time.monotonic()
+        if left > 0:
+            return left
+        cause = cause or self._cause()
+        rule = rule_of(cause)
+        kind = TransientError if rule.fault is Fault.PASSING else DeadlineExceeded
+        raise kind(
+            f"the slot {self._name}", "answer in time", cause.sentence, hint=rule.hint or None
+        )
 
     def _last_words(self) -> str:
         """What the model server's own log says of its end; empty where there is none yet."""
@@ -131,31 +181,12 @@ class Start:
         label = {names.PREDICTOR_LABEL: self._name}
         return self._cluster.listed(_POD, namespace=self._site.namespace, labels=label)
 
-    def _failed(self, found: Object | None) -> PermanentError | TransientError:
-        if found is None:
-            return TransientError(f"the slot {self._name}", "start", "it was deleted meanwhile")
-        words = self._cluster.why(self._reference)
-        told = state_of(found)[1]
-        return self._refused(words if any(each in words for each in _HOPELESS) else told)
-
-    def _left(self, words: str = "") -> float:
-        """Raises TransientError where nothing is left."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TransientError(
-                f"the slot {self._name}",
-                "answer in time",
-                words or self._cluster.why(self._reference),
-                hint="give `serving.timeout_seconds` more, or see what keeps the cluster busy",
-            )
-        return left
-
     def _download(self) -> dict[str, float]:
         """How long the storage initializer took; nothing where its pod does not tell any more."""
         for pod in self._pods():
             for each in pod["status"].get("initContainerStatuses") or ():
                 ended = (each.get("state") or {}).get("terminated")
-                if each["name"] == _INITIALIZER and ended:
+                if each["name"] == INITIALIZER and ended:
                     return {"download": _seconds(ended["startedAt"], ended["finishedAt"])}
         return {}
 
