@@ -41,10 +41,15 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
 class Registry:
-    """An MLflow server at `url`. Raises TransientError when it cannot be reached."""
+    """An MLflow server at `url`. Raises TransientError when it cannot be reached.
 
-    def __init__(self, url: str) -> None:
+    Where it keeps artifacts in a bucket, they go there and not through it: to `s3_endpoint`, with
+    the keys of the environment.
+    """
+
+    def __init__(self, url: str, *, s3_endpoint: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._s3_endpoint = s3_endpoint
         self._connected: MlflowClient | None = None
 
     @property
@@ -52,7 +57,8 @@ class Registry:
         if self._connected is None:
             from mlflow import MlflowClient
 
-            for name, value in _CLIENT.items():
+            bucket = {"MLFLOW_S3_ENDPOINT_URL": self._s3_endpoint} if self._s3_endpoint else {}
+            for name, value in {**_CLIENT, **bucket}.items():
                 os.environ.setdefault(name, value)
             self._connected = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
         return self._connected
