@@ -1,4 +1,4 @@
-"""MLflow's own client, made quick to give up; importing it takes seconds, so only when asked for."""
+"""MLflow's own client, made quick to give up; importing it takes seconds: only when asked for."""
 
 import os
 from typing import TYPE_CHECKING
