@@ -5,6 +5,7 @@ from resources.kubernetes.changes import Change
 from resources.kubernetes.client import Kubernetes
 from resources.kubernetes.conditions import Condition, condition, deleted, exists, rolled_out
 from resources.kubernetes.port_forward import port_forward
+from resources.kubernetes.reasons.scarcity import offered
 from resources.kubernetes.reference import Kind, Object, Reference
 from resources.kubernetes.sets import Prune, apply_all, members
 
@@ -22,6 +23,7 @@ __all__ = [
     "deleted",
     "exists",
     "members",
+    "offered",
     "port_forward",
     "rolled_out",
 ]

@@ -114,14 +114,25 @@ class Releases:
         # Also of a release that nothing changed: its pods may have gone down since.
         for each in workloads:
             cluster.wait(each, rolled_out(), timeout_seconds=patience)
-        told = {each: Change(each, "unchanged") for each in planned}
-        for change in changes:
-            at = _in_place(cluster, change.reference, wanted)
-            told[at] = Change(at, change.outcome, change.paths)
+        told = _told(cluster, wanted, planned, changes)
         # Helm compares what it sent, then and now: it knows nothing of these.
         told |= {each: Change(each, "created") for each in lost}
         told |= {each: Change(each, "changed", ("its owner",)) for each in others}
         return list(told.values())
+
+
+def _told(
+    cluster: Kubernetes,
+    wanted: Installation,
+    planned: Iterable[Reference],
+    changes: Iterable[Change],
+) -> dict[Reference, Change]:
+    """What became of each object of the release, unchanged ones included."""
+    told = {each: Change(each, "unchanged") for each in planned}
+    for change in changes:
+        at = _in_place(cluster, change.reference, wanted)
+        told[at] = Change(at, change.outcome, change.paths)
+    return told
 
 
 def placed(cluster: Kubernetes, objects: Iterable[Object], wanted: Installation) -> list[Reference]:
@@ -166,13 +177,16 @@ def _foreseen(site: Site, wanted: Installation) -> list[Change]:
 
     A server that lacks the kinds of an earlier release cannot be asked for more than that.
     """
-    if site.helm.status(wanted.release, wanted.namespace) is not None:
-        return site.helm.diff(wanted)
-    rendered = placed(site.kubernetes, site.helm.render(wanted), wanted)
-    return [
-        Change(each, "changed" if _is_there(site.kubernetes, each) else "created")
-        for each in rendered
-    ]
+    cluster = site.kubernetes
+    if site.helm.status(wanted.release, wanted.namespace) is None:
+        rendered = placed(cluster, site.helm.render(wanted), wanted)
+        return [
+            Change(each, "changed" if _is_there(cluster, each) else "created") for each in rendered
+        ]
+    planned = placed(cluster, site.helm.planned(wanted), wanted)
+    told = _told(cluster, wanted, planned, site.helm.diff(wanted))
+    lost = {each: Change(each, "created") for each in planned if not _is_there(cluster, each)}
+    return list((told | lost).values())
 
 
 def _is_there(cluster: Kubernetes, reference: Reference) -> bool:

@@ -1,0 +1,84 @@
+"""cert-manager on a real cluster: installed once, found unchanged, used, and what goes wrong."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from cloud_assets.services.charts.releases import Releases
+from cloud_assets.services.site import Site
+from cloud_assets.services.trials.certificates import certificate_is_issued
+from resources.errors import TransientError
+from resources.kubernetes import Change, Reference
+from tests.services.charts.conftest import service, site
+from tests.testbed.cluster import Cluster
+
+pytestmark = [pytest.mark.testbed, pytest.mark.timeout(900)]
+ABSENT = "127.0.0.1:1/absent:1"
+WEBHOOK = Reference("apps/v1", "Deployment", "cert-manager-webhook", "cert-manager")
+
+
+@pytest.fixture(scope="module")
+def made(cluster: Cluster) -> Iterator[tuple[Site, list[Change]]]:
+    """The site with cert-manager up, and what it took."""
+    found = site(cluster, services={"cert_manager": {}})
+    yield found, service(found, "cert_manager").convergence.converge(found)
+    found.helm.uninstall("cert-manager", "cert-manager")
+    cluster.kubectl("delete", "namespace", "cert-manager", "--wait=false")
+    cluster.kubectl("delete", "crd", "--selector", "app.kubernetes.io/instance=cert-manager")
+
+
+def test_an_image_that_is_not_there_is_named(cluster: Cluster) -> None:
+    """Before anything is installed: it leaves a release that the next attempt goes on with."""
+    broken = site(cluster, services={"cert_manager": {}})
+    settings = broken.settings.model_copy(
+        update={"images": {**broken.settings.images, "cert-manager-webhook": ABSENT}}
+    )
+    broken = replace(broken, settings=settings)
+    releases = cast(Releases, service(broken, "cert_manager").convergence)
+    quick = replace(releases, patience_seconds=25.0)
+    with pytest.raises(TransientError, match=r"cannot have its image 127\.0\.0\.1:1/absent:1"):
+        quick.converge(broken)
+
+
+def test_all_is_made(made: tuple[Site, list[Change]]) -> None:
+    found, changes = made
+    assert {each.reference.kind for each in changes} > {"CustomResourceDefinition", "Deployment"}
+    release = found.helm.status("cert-manager", "cert-manager")
+    assert release is not None
+    assert release.status == "deployed"
+
+
+def test_a_second_run_changes_nothing_and_says_so(made: tuple[Site, list[Change]]) -> None:
+    found, _ = made
+    before = found.helm.status("cert-manager", "cert-manager")
+    convergence = service(found, "cert_manager").convergence
+    planned = convergence.plan(found)
+    changes = convergence.converge(found)
+    assert {each.outcome for each in changes} == {"unchanged"}
+    assert changes == planned
+    assert found.helm.status("cert-manager", "cert-manager") == before
+
+
+def test_what_somebody_removed_is_made_again(
+    made: tuple[Site, list[Change]], cluster: Cluster
+) -> None:
+    found, _ = made
+    cluster.kubectl("delete", "deployment", WEBHOOK.name, "--namespace", str(WEBHOOK.namespace))
+    convergence = service(found, "cert_manager").convergence
+    assert convergence.status(found).state == "starting"
+    changes = convergence.converge(found)
+    assert [each for each in changes if each.outcome != "unchanged"] == [Change(WEBHOOK, "created")]
+
+
+def test_a_certificate_is_issued(made: tuple[Site, list[Change]]) -> None:
+    outcome = certificate_is_issued(made[0])
+    assert outcome.passed, outcome.why
+
+
+def test_it_runs_the_images_of_the_site(made: tuple[Site, list[Change]]) -> None:
+    found, _ = made
+    status = service(found, "cert_manager").convergence.status(found)
+    names = (each for name, each in found.settings.images.items() if "cert-manager" in name)
+    assert (status.state, status.images) == ("running", tuple(sorted(names)))
