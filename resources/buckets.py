@@ -43,7 +43,8 @@ class Buckets:
 
     def ensure(self, names: Iterable[str]) -> tuple[str, ...]:
         """Have the buckets; those that were made."""
-        missing = [each for each in names if each not in self.existing()]
+        there = self.existing()
+        missing = [each for each in names if each not in there]
         return tuple(each for each in missing if self._make(each))
 
     def put(self, bucket: str, name: str, content: bytes) -> None:
