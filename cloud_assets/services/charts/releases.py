@@ -26,7 +26,6 @@ from resources.kubernetes import (
 )
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-_PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,6 @@ class Releases:
     installations: Callable[[Settings], Sequence[Installation]]
     manifests: Callable[[Settings], Sequence[Object]] | None = None
     afterwards: Callable[[Site], list[Change]] | None = None
-    patience_seconds: float = _PATIENCE_SECONDS
 
     @property
     def part_of(self) -> str:
@@ -96,7 +94,7 @@ class Releases:
 
     def _install(self, site: Site, wanted: Installation) -> list[Change]:
         """Every object of the release, unchanged ones included."""
-        cluster, patience = site.kubernetes, self.patience_seconds
+        cluster, patience = site.kubernetes, site.settings.services.timeout_seconds
         release = site.helm.settled(wanted, timeout_seconds=patience)
         planned = placed(cluster, site.helm.planned(wanted), wanted)
         found = {each: cluster.get(each) for each in planned}

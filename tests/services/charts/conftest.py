@@ -47,7 +47,10 @@ def site(cluster: Cluster, **platform: Any) -> Site:
         "kubernetes": {"kubeconfig": cluster.kubeconfig},
         "charts": {name: str(path) for name, path in places.items()},
         "images": IMAGES,
-        "services": {name: {**SMALL[name], **each} for name, each in given.items()},
+        "services": {
+            name: {**SMALL[name], **each} if isinstance(each, dict) else each
+            for name, each in given.items()
+        },
         **platform,
     }
     return Site.of(Settings.model_validate(wanted).resolved(Path("/")))

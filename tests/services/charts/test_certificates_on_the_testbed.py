@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
-from cloud_assets.services.charts.releases import Releases
 from cloud_assets.services.site import Site
 from cloud_assets.services.trials.certificates import certificate_is_issued
 from resources.errors import TransientError
@@ -31,15 +29,11 @@ def made(cluster: Cluster) -> Iterator[tuple[Site, list[Change]]]:
 
 def test_an_image_that_is_not_there_is_named(cluster: Cluster) -> None:
     """Before anything is installed: it leaves a release that the next attempt goes on with."""
-    broken = site(cluster, services={"cert_manager": {}})
-    settings = broken.settings.model_copy(
-        update={"images": {**broken.settings.images, "cert-manager-webhook": ABSENT}}
-    )
-    broken = replace(broken, settings=settings)
-    releases = cast(Releases, service(broken, "cert_manager").convergence)
-    quick = replace(releases, patience_seconds=25.0)
+    found = site(cluster, services={"timeout_seconds": 25, "cert_manager": {}})
+    images = {**found.settings.images, "cert-manager-webhook": ABSENT}
+    broken = replace(found, settings=found.settings.model_copy(update={"images": images}))
     with pytest.raises(TransientError, match=r"cannot have its image 127\.0\.0\.1:1/absent:1"):
-        quick.converge(broken)
+        service(broken, "cert_manager").convergence.converge(broken)
 
 
 def test_all_is_made(made: tuple[Site, list[Change]]) -> None:
