@@ -164,7 +164,7 @@ def _refusal(name: str, wanted: Installation, others: Mapping[Reference, str]) -
     return NeedsRepair(
         "Helm",
         f"install {wanted.chart} as {wanted.namespace}/{wanted.release}",
-        f"{first}{more} are there already and belong to {who}",
+        f"what it would make is there already, made by {who}: {first}{more}",
         hint=f"set `services.{name}.adopt: true` to take over what is there, or take `{name}` out "
         "of `services` to leave it to its owner",
     )

@@ -108,7 +108,7 @@ def generation(cluster: Kubernetes) -> int:
 def test_what_somebody_else_installed_is_left_alone_and_its_owner_is_named(ours: Site) -> None:
     before = generation(ours.kubernetes)
     convergence = service(ours, "kserve").convergence
-    with pytest.raises(NeedsRepair, match=r"are there already and belong to `kubectl`") as caught:
+    with pytest.raises(NeedsRepair, match="there already, made by `kubectl`") as caught:
         convergence.converge(ours)
     assert "services.kserve.adopt: true" in str(caught.value.hint)
     assert generation(ours.kubernetes) == before
