@@ -8,7 +8,7 @@ from cloud_assets.services.trials import outcome
 from cloud_assets.services.trials.outcome import Problem
 from cloud_assets.services.trials.space import space
 from resources.errors import TransientError
-from resources.kubernetes import Condition, Kind, Kubernetes, Object, Reference, offered
+from resources.kubernetes import Condition, Kind, Object, Reference, offered
 
 _NODE = Kind("v1", "Node")
 #: Either says that there is a card: the operator's label, and what its discovery found.
@@ -42,9 +42,10 @@ def gpus_are_offered(site: Site) -> outcome.Outcome:
         return outcome.warning(Problem("no node is labelled as having a GPU"))
     idle = [name for name, count in figures.items() if not count]
     if idle:
-        why = _plugin_trouble(site.kubernetes, site)
-        words = f"{', '.join(idle)} has a GPU and offers no {gpu_operator.GPU}: {why}"
-        return outcome.warning(Problem(words), **figures)
+        names, why = ", ".join(idle), _plugin_trouble(site)
+        return outcome.warning(
+            Problem(f"{names} has a GPU and offers no nvidia.com/gpu: {why}"), **figures
+        )
     return outcome.of([], **figures)
 
 
@@ -80,11 +81,11 @@ def _has_card(node: Object) -> bool:
     return any(labels.get(each) == "true" for each in _LABELS)
 
 
-def _plugin_trouble(cluster: Kubernetes, site: Site) -> str:
+def _plugin_trouble(site: Site) -> str:
     """What keeps the operator's pods from offering it."""
     [wanted] = gpu_operator.installations(site.settings)
     plugin = "nvidia-device-plugin-daemonset"
     reference = Reference("apps/v1", "DaemonSet", plugin, wanted.namespace)
-    if cluster.get(reference) is None:
+    if site.kubernetes.get(reference) is None:
         return f"the operator has made no {plugin}"
-    return cluster.why(reference)
+    return site.kubernetes.why(reference)
