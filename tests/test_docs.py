@@ -16,6 +16,7 @@ from tests.doubles.walkthrough import Command, Shell, commands
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "guides" / "first-model.md"
+SERVICES = ROOT / "docs" / "guides" / "services.md"
 LAST_COMMAND = "ai-how down"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")])
 MOST_BYTES = 2**20
@@ -94,7 +95,8 @@ def test_a_page_that_is_not_true_is_noticed(tmp_path: Path, script: str, printed
 
 
 def test_every_page_with_commands_is_walked_through() -> None:
-    assert {page for page in PAGES if list(commands(page))} == {README, GUIDE}
+    """The one on services is, on the testbed, by `tests/e2e/test_services.py`."""
+    assert {page for page in PAGES if list(commands(page))} == {README, GUIDE, SERVICES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)
