@@ -96,6 +96,7 @@ class Releases:
         """Every object of the release, unchanged ones included."""
         cluster, patience = site.kubernetes, site.settings.services.timeout_seconds
         release = site.helm.settled(wanted, timeout_seconds=patience)
+        defined = _define(site, wanted, part_of=self.part_of)
         planned = placed(cluster, site.helm.planned(wanted), wanted)
         found = {each: cluster.get(each) for each in planned}
         others = {each: who for each, who in _owners(found, wanted).items() if release is None}
@@ -116,7 +117,17 @@ class Releases:
         # Helm compares what it sent, then and now: it knows nothing of these.
         told |= {each: Change(each, "created") for each in lost}
         told |= {each: Change(each, "changed", ("its owner",)) for each in others}
-        return list(told.values())
+        return [*defined, *told.values()]
+
+
+def _define(site: Site, wanted: Installation, *, part_of: str) -> list[Change]:
+    """Have the kinds that the chart keeps apart; those that are there stay as they are."""
+    missing = [
+        each
+        for each in site.helm.definitions(wanted)
+        if site.kubernetes.get(Reference.of(each)) is None
+    ]
+    return apply_all(site.kubernetes, missing, part_of=part_of)
 
 
 def _told(

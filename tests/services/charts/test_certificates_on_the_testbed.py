@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import dagster as dg
 import pytest
 
+from cloud_assets import definitions, keys
 from cloud_assets.services.site import Site
 from cloud_assets.services.trials.certificates import certificate_is_issued
 from resources.errors import TransientError
@@ -76,3 +78,14 @@ def test_it_runs_the_images_of_the_site(made: tuple[Site, list[Change]]) -> None
     status = service(found, "cert_manager").convergence.status(found)
     names = (each for name, each in found.settings.images.items() if "cert-manager" in name)
     assert (status.state, status.images) == ("running", tuple(sorted(names)))
+
+
+def test_asset_and_check_are_one_run_of_the_graph(made: tuple[Site, list[Change]]) -> None:
+    found, _ = made
+    job = definitions.build(found.settings).resolve_job_def(keys.SERVICES_JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        ended = job.execute_in_process(instance=instance)
+        [made_of] = ended.asset_materializations_for_node("cert_manager")
+        [check] = ended.get_asset_check_evaluations()
+    assert made_of.metadata["changed"].value is False
+    assert (check.check_name, check.passed) == ("certificate_issued", True)
