@@ -92,7 +92,9 @@ class Helm:
         planned = self.diff(wanted)
         if planned or always or found is None or found.status != "deployed":
             limit = _seconds(timeout_seconds)
-            whole = ["--wait"] if _stays(wanted) else ["--atomic", "--cleanup-on-fail"]
+            undone = found is not None and found.status == "deployed" and not wanted.adopts
+            whole = ["--atomic", "--cleanup-on-fail"]
+            whole = whole if undone or not _stays(wanted) else ["--wait"]
             whole += ["--wait-for-jobs", "--timeout", limit]
             more = ["--create-namespace", "--history-max", str(_HISTORY)]
             self._upgrade(wanted, action, [*whole, *more], timeout_seconds=timeout_seconds)

@@ -30,12 +30,13 @@ def made(cluster: Cluster) -> Iterator[tuple[Site, list[Change]]]:
 
 
 def test_an_image_that_is_not_there_is_named(cluster: Cluster) -> None:
-    """Before anything is installed: it leaves a release that the next attempt goes on with."""
+    """Before anything is installed; nothing is left of the attempt."""
     found = site(cluster, services={"timeout_seconds": 25, "cert_manager": {}})
     images = {**found.settings.images, "cert-manager-webhook": ABSENT}
     broken = replace(found, settings=found.settings.model_copy(update={"images": images}))
     with pytest.raises(TransientError, match=r"cannot have its image 127\.0\.0\.1:1/absent:1"):
         service(broken, "cert_manager").convergence.converge(broken)
+    assert broken.helm.status("cert-manager", "cert-manager") is None
 
 
 def test_all_is_made(made: tuple[Site, list[Change]]) -> None:
