@@ -75,6 +75,9 @@ class Releases:
                 if not rolled_out().holds(found):
                     why = site.kubernetes.why(reference)
                     return Status("starting", f"{reference}: {why}", tuple(sorted(images)))
+            if release.status != "deployed":
+                why = f"helm calls {wanted.namespace}/{wanted.release} {release.status}"
+                return Status("starting", why, tuple(sorted(images)))
         return Status("running", images=tuple(sorted(images)))
 
     def _apply(self, site: Site, *, prune: Prune, dry_run: bool = False) -> list[Change]:

@@ -1,6 +1,7 @@
 """A site on the testbed's cluster whose charts and images are all local."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from cloud_assets.services.catalogue import services
 from cloud_assets.services.service import Service
 from cloud_assets.services.site import Site
 from cloud_assets.settings import Settings
+from resources.helm import Helm
+from resources.kubernetes import Change
 from tests.doubles import helm_program
 from tests.testbed import pins
 from tests.testbed.build import charts
@@ -36,6 +39,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def site(cluster: Cluster, **platform: Any) -> Site:
     """The site with `services` as given, each on top of what is small."""
+    if cluster.places is None:
+        pytest.skip("it would install into a cluster of somebody else's")
     places = {
         "cert-manager": charts.cert_manager(),
         "kserve-crd": charts.kserve("kserve-crd"),
@@ -53,7 +58,23 @@ def site(cluster: Cluster, **platform: Any) -> Site:
         },
         **platform,
     }
-    return Site.of(Settings.model_validate(wanted).resolved(Path("/")))
+    program = helm_program.built()
+    if program is None:
+        pytest.skip(helm_program.MISSING)
+    found = Site.of(Settings.model_validate(wanted).resolved(Path("/")))
+    return with_helm(found, Helm(cluster.kubeconfig, program=program))
+
+
+def with_helm(found: Site, helm: Helm) -> Site:
+    """The site, whose charts are this helm's."""
+    found.__dict__["helm"] = helm
+    return found
+
+
+def changed(found: Site, **settings: Any) -> Site:
+    """The same site with other settings."""
+    other = replace(found, settings=found.settings.model_copy(update=settings))
+    return with_helm(other, found.helm)
 
 
 def service(found: Site, name: str) -> Service:
@@ -61,15 +82,12 @@ def service(found: Site, name: str) -> Service:
     return one
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _helm(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The helm that sites find: the one of tests."""
-    if request.node.get_closest_marker("testbed") is None:
-        yield
-        return
-    program = helm_program.built()
-    if program is None:
-        pytest.skip(helm_program.MISSING)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(helm_program.VARIABLE, str(program))
-        yield
+@pytest.fixture(scope="session")
+def certificates(cluster: Cluster) -> Iterator[tuple[Site, list[Change]]]:
+    """The site with cert-manager up, and what that took."""
+    found = site(cluster, services={"cert_manager": {}})
+    yield found, service(found, "cert_manager").convergence.converge(found)
+    found.helm.uninstall("cert-manager", "cert-manager")
+    cluster.kubectl("delete", "namespace", "cert-manager", "--wait=false")
+    # The chart has helm keep them.
+    cluster.kubectl("delete", "crd", "--selector", "app.kubernetes.io/instance=cert-manager")

@@ -1,8 +1,5 @@
 """cert-manager on a real cluster: installed once, found unchanged, used, and what goes wrong."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 import dagster as dg
 import pytest
 
@@ -11,7 +8,8 @@ from cloud_assets.services.site import Site
 from cloud_assets.services.trials.certificates import certificate_is_issued
 from resources.errors import TransientError
 from resources.kubernetes import Change, Reference
-from tests.services.charts.conftest import service, site
+from tests.doubles import helm_program
+from tests.services.charts.conftest import changed, service, site
 from tests.testbed.cluster import Cluster
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(900)]
@@ -19,21 +17,16 @@ ABSENT = "127.0.0.1:1/absent:1"
 WEBHOOK = Reference("apps/v1", "Deployment", "cert-manager-webhook", "cert-manager")
 
 
-@pytest.fixture(scope="module")
-def made(cluster: Cluster) -> Iterator[tuple[Site, list[Change]]]:
-    """The site with cert-manager up, and what it took."""
-    found = site(cluster, services={"cert_manager": {}})
-    yield found, service(found, "cert_manager").convergence.converge(found)
-    found.helm.uninstall("cert-manager", "cert-manager")
-    cluster.kubectl("delete", "namespace", "cert-manager", "--wait=false")
-    cluster.kubectl("delete", "crd", "--selector", "app.kubernetes.io/instance=cert-manager")
+@pytest.fixture
+def made(certificates: tuple[Site, list[Change]]) -> tuple[Site, list[Change]]:
+    return certificates
 
 
 def test_an_image_that_is_not_there_is_named(cluster: Cluster) -> None:
     """Before anything is installed; nothing is left of the attempt."""
     found = site(cluster, services={"timeout_seconds": 25, "cert_manager": {}})
     images = {**found.settings.images, "cert-manager-webhook": ABSENT}
-    broken = replace(found, settings=found.settings.model_copy(update={"images": images}))
+    broken = changed(found, images=images)
     with pytest.raises(TransientError, match=r"cannot have its image 127\.0\.0\.1:1/absent:1"):
         service(broken, "cert_manager").convergence.converge(broken)
     assert broken.helm.status("cert-manager", "cert-manager") is None
@@ -81,8 +74,11 @@ def test_it_runs_the_images_of_the_site(made: tuple[Site, list[Change]]) -> None
     assert (status.state, status.images) == ("running", tuple(sorted(names)))
 
 
-def test_asset_and_check_are_one_run_of_the_graph(made: tuple[Site, list[Change]]) -> None:
+def test_asset_and_check_are_one_run_of_the_graph(
+    made: tuple[Site, list[Change]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found, _ = made
+    monkeypatch.setenv(helm_program.VARIABLE, str(helm_program.built()))
     job = definitions.build(found.settings).resolve_job_def(keys.SERVICES_JOB)
     with dg.DagsterInstance.ephemeral() as instance:
         ended = job.execute_in_process(instance=instance)

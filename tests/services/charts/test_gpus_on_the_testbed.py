@@ -10,7 +10,7 @@ from cloud_assets.services.charts import gpu_operator
 from cloud_assets.services.site import Site
 from cloud_assets.services.trials.gpus import gpus_are_offered, pod_gets_a_gpu, values_in_force
 from resources.kubernetes import Kind, Reference, condition
-from tests.services.charts.conftest import service, site
+from tests.services.charts.conftest import changed, service, site
 from tests.testbed import gpus, pins
 from tests.testbed.cluster import Cluster
 
@@ -38,9 +38,9 @@ def gpu_node(cluster: Cluster) -> Iterator[str]:
 def with_turns(found: Site, count: int) -> Site:
     wanted = found.settings.services.gpu_operator
     assert wanted is not None
-    changed = wanted.model_copy(update={"pods_per_gpu": count})
-    services = found.settings.services.model_copy(update={"gpu_operator": changed})
-    return replace(found, settings=found.settings.model_copy(update={"services": services}))
+    other = wanted.model_copy(update={"pods_per_gpu": count})
+    services = found.settings.services.model_copy(update={"gpu_operator": other})
+    return changed(found, services=services)
 
 
 def shared_by(found: Site) -> list[str]:

@@ -4,8 +4,6 @@ Behind it the cluster has the KServe again that it had before.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from minio import Minio
@@ -17,7 +15,7 @@ from cloud_assets.services.trials.inference import model_is_served
 from cloud_assets.settings import Store
 from resources.errors import NeedsRepair
 from resources.kubernetes import Kubernetes, Reference
-from tests.services.charts.conftest import service, site
+from tests.services.charts.conftest import changed, service, site
 from tests.testbed import pins
 from tests.testbed.addons import kserve as addon
 from tests.testbed.cluster import S3, Cluster
@@ -29,18 +27,7 @@ NAMESPACE = "kserve-check-models"
 
 
 @pytest.fixture(scope="module")
-def certificates(cluster: Cluster) -> Iterator[None]:
-    """cert-manager, which the chart of KServe has its certificates from."""
-    found = site(cluster, services={"cert_manager": {}})
-    service(found, "cert_manager").convergence.converge(found)
-    yield
-    found.helm.uninstall("cert-manager", "cert-manager")
-    cluster.kubectl("delete", "namespace", "cert-manager", "--wait=false")
-    cluster.kubectl("delete", "crd", "--selector", "app.kubernetes.io/instance=cert-manager")
-
-
-@pytest.fixture(scope="module")
-def ours(cluster: Cluster, s3: S3, certificates: None) -> Iterator[Site]:
+def ours(cluster: Cluster, s3: S3, certificates: object) -> Iterator[Site]:
     """The site with the cluster's KServe as it was found; as it was again behind."""
     store = Minio(s3.endpoint.removeprefix("http://"), s3.access_key, s3.secret_key, secure=False)
     store.make_bucket(BUCKET)
@@ -93,10 +80,6 @@ def adopting(found: Site) -> Site:
 
 def without_a_bucket(found: Site) -> Site:
     return changed(found, store=Store())
-
-
-def changed(found: Site, **settings: Any) -> Site:
-    return replace(found, settings=found.settings.model_copy(update=settings))
 
 
 def generation(cluster: Kubernetes) -> int:
