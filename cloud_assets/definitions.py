@@ -9,6 +9,9 @@ from cloud_assets.benchmarks import assets as benchmarks
 from cloud_assets.evaluation import assets as evaluation
 from cloud_assets.lineage import fetcher
 from cloud_assets.models import assets as models
+from cloud_assets.services import assets as services
+from cloud_assets.services.checks import build_checks
+from cloud_assets.services.site import Site
 from cloud_assets.serving import assets as serving
 from cloud_assets.serving_backends import serving_backend
 from cloud_assets.settings import Settings
@@ -51,16 +54,24 @@ def outside_world(settings: Settings) -> Mapping[str, object]:
         "store": store,
         "registry": Registry(settings.registry_url),
         "serving": serving_backend(settings, fetcher(store)),
+        **({"site": Site.of(settings)} if settings.services.named else {}),
     }
 
 
-defs = dg.Definitions(
-    assets=[*STAGES, benchmarks.benchmark_trend, serving.endpoint],
-    jobs=[release_job, endpoint_job],
-    sensors=[
-        checkpoints.build_sensor(release_job),
-        failures.build_sensor(release_job, endpoint_job),
-        drift.build_sensor(release_job, endpoint_job),
-    ],
-    resources=outside_world(load_settings()),
-)
+def build(settings: Settings) -> dg.Definitions:
+    """The graph of these settings; services that they do not name are not in it."""
+    service_assets = services.build_assets(settings)
+    return dg.Definitions(
+        assets=[*STAGES, benchmarks.benchmark_trend, serving.endpoint, *service_assets],
+        asset_checks=build_checks(settings),
+        jobs=[release_job, endpoint_job, *services.build_jobs(service_assets)],
+        sensors=[
+            checkpoints.build_sensor(release_job),
+            failures.build_sensor(release_job, endpoint_job),
+            drift.build_sensor(release_job, endpoint_job),
+        ],
+        resources=outside_world(settings),
+    )
+
+
+defs = build(load_settings())

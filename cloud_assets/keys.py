@@ -27,6 +27,7 @@ from cloud_assets.stages import (
     REGISTERED_MODEL,
     RELEASE,
     RELEASE_JOB,
+    SERVICES_JOB,
     STAGES,
     TRY_TAG,
     WAITS_TAG,
@@ -38,6 +39,7 @@ AssetJob = UnresolvedAssetJobDefinition
 CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
+SERVICES_GROUP = "services"
 ML_OWNERS = ["team:ml-platform"]
 
 AssetDecorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
@@ -113,6 +115,8 @@ __all__ = [
     "REGISTERED_MODEL",
     "RELEASE",
     "RELEASE_JOB",
+    "SERVICES_GROUP",
+    "SERVICES_JOB",
     "STAGES",
     "TRY_TAG",
     "WAITS_TAG",

@@ -3,10 +3,10 @@
 Nothing else in the graph knows which of them it talks to.
 """
 
-import os
-
+from cloud_assets.serving_site import serving_site
 from cloud_assets.settings import Settings
 from cloud_assets.settings.serving import Cluster
+from resources.one_slot import OneSlot
 from resources.process_serving import Fetch, ProcessServing, tuned
 from resources.serving import ServingBackend
 from resources.supervisor import Supervisor
@@ -14,6 +14,11 @@ from resources.supervisor import Supervisor
 
 def serving_backend(settings: Settings, fetch: Fetch) -> ServingBackend:
     """The backend; nothing is asked of it yet. `fetch` brings a published model to this machine."""
+    found = _backend(settings, fetch)
+    return OneSlot(found) if settings.serving.strategy == "replace" else found
+
+
+def _backend(settings: Settings, fetch: Fetch) -> ServingBackend:
     if settings.serving.cluster is not None:
         return _cluster(settings, settings.serving.cluster)
     return ProcessServing(
@@ -25,23 +30,9 @@ def serving_backend(settings: Settings, fetch: Fetch) -> ServingBackend:
 
 
 def _cluster(settings: Settings, cluster: Cluster) -> ServingBackend:
-    from resources.kserve import Bucket, Fronted, KServe, RuntimeImage, Site
+    from resources.kserve import Fronted, KServe
     from resources.kubernetes import Kubernetes
 
-    share = ("--gpu-memory-utilization", f"{settings.serving.memory_share:.2f}")
-    runtimes: dict[str, RuntimeImage] = {
-        name: RuntimeImage(
-            name, each.image, each.cpu, each.memory, each.gpus,
-            (*(share if name != "mlx" else ()), *settings.serving.arguments),
-        )
-        for name, each in cluster.runtimes.items()
-    }  # fmt: skip
-    bucket = Bucket(
-        settings.store.endpoint or "",
-        settings.store.region,
-        access_key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
-        secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
-    )
-    site = Site(cluster.namespace, runtimes, bucket, within=cluster.kubeconfig is None)
-    backend = KServe(Kubernetes(cluster.kubeconfig, context=cluster.context), site)
+    at = settings.kubernetes
+    backend = KServe(Kubernetes(at.kubeconfig, context=at.context), serving_site(settings, cluster))
     return Fronted(backend, settings.home / "gateway" / "routes.json")

@@ -23,6 +23,7 @@ STAGES = (
 
 RELEASE_JOB = "release_checkpoint"
 ENDPOINT_JOB = "converge_endpoints"
+SERVICES_JOB = "converge_services"
 
 PARTITION_TAG = "dagster/partition"
 FINGERPRINT_TAG = "ai-how/fingerprint"

@@ -59,14 +59,23 @@ def sections() -> Iterator[tuple[str, Schema]]:
         for name, one in section["properties"].items():
             inner = _refers(one)
             if inner is not None:
-                listed = "[]" if one.get("type") == "array" else ""
-                waiting.append((f"{path}.{name}{listed}", schema["$defs"][inner]))
+                told = [sentence(schema["$defs"][inner]["description"])]
+                told += [sentence(one["description"])] if "description" in one else []
+                whole = {**schema["$defs"][inner], "description": " ".join(told)}
+                waiting.append((f"{path}.{name}{_many(one)}", whole))
 
 
 def _refers(one: Schema) -> str | None:
-    """The section that a property holds, itself or as items of a list."""
-    reference = one.get("$ref") or one.get("items", {}).get("$ref")
-    return str(reference).rpartition("/")[2] if reference else None
+    """The section that a property holds: itself, where it is given, or several of it."""
+    inside = (one, one.get("items"), one.get("additionalProperties"), *one.get("anyOf", ()))
+    found = [each["$ref"] for each in inside if isinstance(each, Mapping) and "$ref" in each]
+    return str(found[0]).rpartition("/")[2] if found else None
+
+
+def _many(one: Schema) -> str:
+    if one.get("type") == "array":
+        return "[]"
+    return ".NAME" if "additionalProperties" in one else ""
 
 
 def _type(one: Schema) -> str:

@@ -11,6 +11,8 @@ import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.documents import Outcome
+from cloud_assets.serving.assets import busy_keys
+from cloud_assets.serving.world import at_rest
 from cloud_assets.settings import Settings
 from resources.mlflow import Registry, Version
 from resources.serving import Route, ServingBackend, Slot, SlotState
@@ -89,7 +91,8 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
         registry: dg.ResourceParam[Registry],
         serving: dg.ResourceParam[ServingBackend],
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        models = sorted({root.model for root in settings.roots})
+        replaces = settings.serving.strategy == "replace"
+        models = at_rest(settings, busy_keys(context.instance) if replaces else ())
         found = differences(models, registry, serving)
         said = "; ".join(each.sentence for each in found)
         requests = [*retries(context.instance), *forgotten(context.instance)]

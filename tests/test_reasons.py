@@ -26,7 +26,7 @@ VARIABLES = {"reason", "refusal"}
 #: Functions all of whose sentences are reasons.
 FUNCTIONS = {
     "reasons_against", "explain", "diagnose", "_against_champion", "_why",
-    "_why_it_stays", "_withheld", "_said",
+    "_why_it_stays", "_withheld", "_said", "_shortage",
 }  # fmt: skip
 #: Told by the demo alone, which says what to do itself.
 OTHERS = {"demo.py", "progress_table.py"}

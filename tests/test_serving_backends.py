@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from cloud_assets.serving_backends import serving_backend
-from cloud_assets.settings import Settings
-from resources.kserve import Fronted
+from cloud_assets.settings import Autoscaling, Serving, Settings
+from resources.kserve import Fronted, Gateway, Scaling
+from resources.one_slot import OneSlot
 from resources.process_serving import ProcessServing
 
 
@@ -19,10 +20,11 @@ def on_cluster(tmp_path: Path, **serving: object) -> Fronted:
         "mlx": {"image": "mlx:1"},
         "vllm": {"image": "vllm:1", "gpus": 1, "cpu": "4", "memory": "16Gi"},
     }
-    cluster = {"kubeconfig": tmp_path / "kubeconfig", "namespace": "models", "runtimes": runtimes}
+    cluster = {"namespace": "models", "runtimes": runtimes}
     settings = Settings.model_validate(
         {
             "home": tmp_path,
+            "kubernetes": {"kubeconfig": tmp_path / "kubeconfig"},
             "store": {"url": "s3://bucket/a", "endpoint": "http://minio:9000", "region": "eu-1"},
             "serving": {"cluster": cluster, **serving},
         }
@@ -54,6 +56,47 @@ def test_several_servers_share_a_gpu_of_the_cluster_too(tmp_path: Path) -> None:
         *("--max-model-len", "8192"),
     )
     assert runtimes["mlx"].arguments == ("--max-model-len", "8192")
+
+
+def test_with_one_gpu_a_model_has_one_server_that_takes_all_of_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, serving=Serving(strategy="replace"))
+    assert isinstance(serving_backend(settings, fetch), OneSlot)
+    assert (settings.serving.warm, settings.serving.memory_share) == (0, 0.9)
+
+
+def test_pods_of_an_endpoint_and_its_gateway_are_the_sites(tmp_path: Path) -> None:
+    serving = on_cluster(tmp_path).backend.site
+    assert (serving.scaling, serving.gateway) == (None, None)
+    settings = Settings.model_validate(
+        {
+            "home": tmp_path,
+            "store": {"url": "s3://bucket"},
+            "serving": {
+                "cluster": {
+                    "runtimes": {"mlx": {"image": "mlx:1"}},
+                    "autoscaling": {"most": 3, "cpu_percent": 80},
+                    "gateway": {"name": "public", "namespace": "gateways", "domain": "example.org"},
+                }
+            },
+        }
+    )
+    backend = serving_backend(settings, fetch)
+    assert isinstance(backend, Fronted)
+    assert backend.backend.site.scaling == Scaling(most=3, cpu_percent=80)
+    assert backend.backend.site.gateway == Gateway("public", "gateways", "example.org")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"most": 3}, "either cpu_percent or prometheus"),
+        ({"most": 3, "cpu_percent": 80, "ttft_p95": 1}, "asked of a prometheus"),
+        ({"most": 3, "prometheus": "http://prometheus:9090"}, "needs one of them"),
+    ],
+)
+def test_autoscaling_is_by_one_way(wrong: dict[str, object], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Autoscaling.model_validate(wrong)
 
 
 def test_credentials_come_from_the_environment(

@@ -92,9 +92,42 @@ def test_they_cannot_be_changed() -> None:
         ),
         ({"benchmark": {"targets": [{"metric": "speed", "at_most": 1}]}}, "latency_p50"),
         ({"colour": "blue"}, "Extra inputs are not permitted"),
+        ({"images": {"mini": "minio:1"}}, "no image goes by mini; there are minio"),
+        ({"charts": {"minio": "./chart"}}, "no chart goes by minio"),
+        ({"services": {"redis": {}}}, "Extra inputs are not permitted"),
+        ({"services": {"namespace": "ML ops"}}, "should match pattern"),
+        ({"services": {"minio": {"size": "much"}}}, "should match pattern"),
+        ({"services": {"minio": {"server": "ceph"}}}, "'minio' or 'versitygw'"),
+        ({"services": {"postgresql": {"parameters": {"port": 1}}}}, "port cannot stand among"),
+        ({"services": {"postgresql": {"parameters": {"a b": 1}}}}, "should match pattern"),
+        ({"services": {"postgresql": {"max_connections": 9}}}, "greater than or equal to 10"),
+        ({"services": {"mlflow": {}, "minio": {}}}, "mlflow needs a database"),
+        ({"services": {"mlflow": {"database_secret": "db"}}}, "mlflow needs a bucket"),
+        (
+            {"services": {"mlflow": {"database_secret": "db", "s3_secret": "s3"}}},
+            "images.mlflow must name one",
+        ),
         ({"serving": {"keep_wram": 1}}, "Extra inputs are not permitted"),
     ],
 )
 def test_a_mistake_is_refused(platform: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Settings.model_validate(platform)
+
+
+def test_a_service_is_ours_once_it_is_named() -> None:
+    found = settings(services={"postgresql": None, "minio": {}})
+    assert found.services.named == ("minio", "postgresql")
+    assert settings().services.named == ()
+
+
+def test_an_image_of_the_sites_own_replaces_the_default_as_a_whole() -> None:
+    found = settings(images={"minio": "registry.local/s3:1"})
+    assert found.image("minio") == "registry.local/s3:1"
+    assert found.image("postgresql").startswith("docker.io/library/postgres:")
+
+
+def test_the_kubeconfig_is_relative_to_the_file(tmp_path: Path) -> None:
+    found = settings(kubernetes={"kubeconfig": "admin.conf"}).resolved(tmp_path)
+    assert found.kubernetes.kubeconfig == tmp_path / "admin.conf"
+    assert settings().resolved(tmp_path).kubernetes.kubeconfig is None

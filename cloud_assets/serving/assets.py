@@ -8,7 +8,7 @@ import dagster as dg
 from cloud_assets import keys
 from cloud_assets.documents import BenchmarkReport, Decision, Outcome, QualityReport
 from cloud_assets.identity import CheckpointKey, StorePaths
-from cloud_assets.lineage import outcomes, published, read_document, registered, servable
+from cloud_assets.lineage import outcomes, published, read_document, registered, servable, waiting
 from cloud_assets.serving.promotion import (
     drop_stale_candidate,
     kept,
@@ -16,9 +16,8 @@ from cloud_assets.serving.promotion import (
     withdraw,
 )
 from cloud_assets.serving.release import Ruling, decide
-from cloud_assets.serving.world import World
+from cloud_assets.serving.world import World, at_rest
 from cloud_assets.settings import Settings
-from cloud_assets.waiting import waiting
 from resources.errors import PermanentError
 from resources.mlflow import OUTCOME_TAG, Registry, Version
 from resources.object_store import ObjectStore
@@ -133,8 +132,9 @@ def endpoint(
     with outcomes(), waiting(context) as on_wait:
         world = World(settings, store, registry, serving, on_wait)
         models = sorted({root.model for root in settings.roots})
-        changed = [change for model in models for change in world.converge(model)]
-        keep, busy = kept(registry, models, settings.serving.keep_warm), busy_keys(context.instance)
+        busy = busy_keys(context.instance)
+        changed = [c for model in at_rest(settings, busy) for c in world.converge(model)]
+        keep = kept(registry, models, settings.serving.warm)
         changed += [f"released {name}" for name in tidy(serving, keep, busy)]
         stale = [drop_stale_candidate(registry, model, busy) for model in models]
         changed += [f"{key} is no candidate any more" for key in stale if key]
@@ -218,13 +218,14 @@ def _carry_out(ruling: Ruling, version: Version, world: World, busy: set[str]) -
     """A held candidate keeps its alias and gives its slot back; a promotion serves it again."""
     if ruling.outcome is Outcome.PROMOTED:
         world.promote(version)
-        keep = kept(world.registry, [version.model], world.settings.serving.keep_warm)
+        keep = kept(world.registry, [version.model], world.settings.serving.warm)
         slots = world.serving.slots()
         others = {(s.key, s.digest) for s in slots if s.model_name != version.model}
         tidy(world.serving, keep | others, busy)
     else:
         rejected = ruling.outcome is Outcome.REJECTED
         withdraw(world.registry, world.serving, version, drop_alias=rejected)
+        world.restore(version.model)
     world.registry.tag(
         version,
         {

@@ -3,15 +3,30 @@
 In which order aliases and routes move is `promotion`'s business.
 """
 
+from collections.abc import Collection
+
 from cloud_assets import keys
 from cloud_assets.documents import Manifest
-from cloud_assets.identity import record_of
+from cloud_assets.identity import CheckpointKey, record_of
 from cloud_assets.lineage import read_document, registered, servable
 from cloud_assets.serving.promotion import promote, route_to
 from cloud_assets.settings import Settings
 from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
 from resources.serving import OnWait, Served, ServingBackend, unheard
+
+
+def at_rest(settings: Settings, busy: Collection[str]) -> list[str]:
+    """The models whose champion is to be up now, in the order of their names.
+
+    With the strategy `replace` a run of a `busy` key has stopped it to try a checkpoint: a champion
+    that came back then would stop that one in turn.
+    """
+    models = sorted({root.model for root in settings.roots})
+    if settings.serving.strategy != "replace":
+        return models
+    replaced = {CheckpointKey.parse(key).model for key in busy}
+    return [model for model in models if model not in replaced]
 
 
 class World:
@@ -30,6 +45,11 @@ class World:
         self.registry = registry
         self.serving = serving
         self.on_wait = on_wait
+
+    def restore(self, model: str) -> None:
+        """Bring a champion back that had to stop for a checkpoint that was turned away."""
+        if self.settings.serving.strategy == "replace":
+            self.converge(model)
 
     def promote(self, version: Version) -> None:
         promote(self.registry, self.serving, version, self._served(version).slot)

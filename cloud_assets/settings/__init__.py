@@ -1,30 +1,36 @@
-"""The `platform:` part of `cluster.yaml`, typed and frozen; `serving` has that section of it."""
+"""The `platform:` part of `cluster.yaml`, typed and frozen; a module a large section."""
 
+from cloud_assets.settings.benchmark import Objective, Profile, Target
 from cloud_assets.settings.platform import (
     TEMPORARY,
     Evaluation,
-    Objective,
+    Kubernetes,
     Ports,
-    Profile,
     Registry,
     Root,
     Settings,
     Store,
-    Target,
     Watch,
 )
-from cloud_assets.settings.serving import Cluster, ClusterRuntime, Serving
+from cloud_assets.settings.services import MinIO, MLflow, PostgreSQL, Services
+from cloud_assets.settings.serving import Autoscaling, Cluster, ClusterRuntime, Serving
 
 __all__ = [
     "TEMPORARY",
+    "Autoscaling",
     "Cluster",
     "ClusterRuntime",
     "Evaluation",
+    "Kubernetes",
+    "MLflow",
+    "MinIO",
     "Objective",
     "Ports",
+    "PostgreSQL",
     "Profile",
     "Registry",
     "Root",
+    "Services",
     "Serving",
     "Settings",
     "Store",

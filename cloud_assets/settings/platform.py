@@ -10,7 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from cloud_assets.identity import MODEL_PATTERN
-from cloud_assets.settings.section import Seconds, Section
+from cloud_assets.settings.benchmark import Profile
+from cloud_assets.settings.section import Section
+from cloud_assets.settings.services import CHARTS, IMAGES, Services
 from cloud_assets.settings.serving import Serving
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -50,6 +52,15 @@ class Root(Section):
                 f"`{value}` is not a model name: letters, digits, `-` and `_`, at most 31"
             )
         return value
+
+
+class Kubernetes(Section):
+    """The Kubernetes cluster that serves and holds the services, where there is one."""
+
+    kubeconfig: Path | None = Field(
+        default=None, description="without one the account of the pod that the platform runs in"
+    )
+    context: str | None = Field(default=None, description="a context of the kubeconfig")
 
 
 class Watch(Section):
@@ -107,78 +118,6 @@ class Evaluation(Section):
     )
 
 
-class Target(Section):
-    """A bound on one measured figure; seconds, requests or tokens a second, or a share."""
-
-    metric: Literal[
-        "latency_p50",
-        "latency_p95",
-        "latency_p99",
-        "ttft_p50",
-        "ttft_p95",
-        "ttft_p99",
-        "throughput",
-        "output_tokens_per_second",
-        "goodput",
-        "attainment",
-        "failure_share",
-    ] = Field(description="the figure, over the steady window")
-    at_most: float | None = Field(default=None, description="the bound from above")
-    at_least: float | None = Field(default=None, description="the bound from below")
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> Self:
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError(f"the target on {self.metric} needs either at_most or at_least")
-        return self
-
-
-class Objective(Section):
-    """What makes one request good: the bounds that goodput and attainment count by, in seconds."""
-
-    latency: Seconds | None = Field(
-        default=1.0, description="from the intended send time to the last token"
-    )
-    ttft: Seconds | None = Field(
-        default=None, description="from the intended send time to the first token"
-    )
-
-
-class Profile(Section):
-    """A workload for a load test, with its targets. Arrivals are open-loop and seeded."""
-
-    name: str = Field(default="smoke", description="the profile's name in reports and metrics")
-    rate: Annotated[float, Field(gt=0, le=10_000)] = Field(
-        default=20, description="requests a second"
-    )
-    burstiness: Annotated[float, Field(gt=0, le=100)] = Field(
-        default=1.0, description="shape of the gamma arrivals; 1 is Poisson"
-    )
-    warmup_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=1, description="load before the steady window, not counted"
-    )
-    steady_seconds: Seconds = Field(default=5, description="the window that is counted")
-    cooldown_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=0.5, description="load after the steady window, not counted"
-    )
-    output_tokens: Annotated[int, Field(ge=1, le=32_768)] = Field(
-        default=8, description="the longest answer to one request, in tokens"
-    )
-    stream: bool = Field(default=True, description="ask for a stream; without one there is no TTFT")
-    timeout_seconds: Seconds = Field(
-        default=30, description="a request without its answer by then has failed"
-    )
-    seed: int = Field(default=1, description="of the schedule and the choice of prompts")
-    prompts: Path | None = Field(
-        default=None, description="JSON lines with `prompt` or `messages`; the suite's if unset"
-    )
-    objective: Objective = Objective()
-    targets: tuple[Target, ...] = (
-        Target(metric="latency_p95", at_most=1.0),
-        Target(metric="failure_share", at_most=0.0),
-    )
-
-
 class Settings(Section):
     """All of `platform:`. Relative paths are relative to the directory of the file."""
 
@@ -190,6 +129,16 @@ class Settings(Section):
     watch: Watch = Watch()
     store: Store = Store()
     registry: Registry = Registry()
+    kubernetes: Kubernetes = Kubernetes()
+    images: dict[str, str] = Field(
+        default_factory=dict,
+        description="the container image of each name, as in `postgresql: registry.local/pg:17`",
+    )
+    charts: dict[str, str] = Field(
+        default_factory=dict,
+        description="where the Helm chart of each name is: a path, `oci://…`, or a repository",
+    )
+    services: Services = Services()
     serving: Serving = Serving()
     evaluation: Evaluation = Evaluation()
     benchmark: Profile = Profile()
@@ -204,6 +153,25 @@ class Settings(Section):
         if len(set(paths)) < len(paths):
             raise ValueError("the same path stands twice among the roots")
         return self
+
+    @model_validator(mode="after")
+    def _parts_are_known(self) -> Self:
+        for what, given, known in (("image", self.images, IMAGES), ("chart", self.charts, CHARTS)):
+            unknown = sorted(given.keys() - known.keys())
+            if unknown:
+                raise ValueError(f"no {what} goes by {unknown[0]}; there are {', '.join(known)}")
+        for name in self.services.images():
+            if not (self.images.get(name) or IMAGES[name]):
+                raise ValueError(f"images.{name} must name one: there is none to take by default")
+        return self
+
+    def image(self, name: str) -> str:
+        """The container image of a part of the services, the site's own or the default."""
+        return self.images.get(name) or IMAGES[name] or ""
+
+    def chart(self, name: str) -> str:
+        """Where the Helm chart of a service is, the site's own place or the default."""
+        return self.charts.get(name) or CHARTS[name] or ""
 
     @property
     def store_url(self) -> str:
@@ -227,7 +195,7 @@ class Settings(Section):
         def absolute(path: Path) -> Path:
             return Path.absolute(base / path.expanduser())
 
-        prompts = self.benchmark.prompts
+        prompts, kubeconfig = self.benchmark.prompts, self.kubernetes.kubeconfig
         suites = {model: absolute(path) for model, path in self.evaluation.suites.items()}
         return self.model_copy(
             update={
@@ -235,6 +203,13 @@ class Settings(Section):
                 "roots": tuple(
                     root.model_copy(update={"path": absolute(root.path)}) for root in self.roots
                 ),
+                "kubernetes": self.kubernetes.model_copy(
+                    update={"kubeconfig": absolute(kubeconfig) if kubeconfig else None}
+                ),
+                "charts": {
+                    name: each if "://" in each else str(absolute(Path(each)))
+                    for name, each in self.charts.items()
+                },
                 "serving": self.serving.resolved(absolute),
                 "evaluation": self.evaluation.model_copy(update={"suites": suites}),
                 "benchmark": self.benchmark.model_copy(

@@ -6,9 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cloud_assets.settings.section import Seconds, Section
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+from cloud_assets.settings.section import Name, Seconds, Section
 
 
 class ClusterRuntime(Section):
@@ -20,18 +18,67 @@ class ClusterRuntime(Section):
     gpus: Annotated[int, Field(ge=0, le=16)] = Field(
         default=0, description="how many `nvidia.com/gpu` a pod takes"
     )
+    nodes: dict[str, str] | None = Field(
+        default=None,
+        description="labels of the nodes that it may run on; by default any node, or with `gpus` "
+        "those with `nvidia.com/gpu.present: true`, which NVIDIA's operator sets",
+    )
+
+
+class Autoscaling(Section):
+    """Several pods behind an endpoint: by CPU, or by `vllm`'s own figures where KEDA is."""
+
+    most: Annotated[int, Field(ge=2, le=256)] = Field(description="how many pods at most")
+    cpu_percent: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="more pods above this share of the CPU that a pod asks for; says nothing of a "
+        "model server on a GPU",
+    )
+    prometheus: str | None = Field(
+        default=None, description="`http://…` of the Prometheus that KEDA asks, as it reaches it"
+    )
+    running_requests: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="more pods above so many requests at work in each"
+    )
+    ttft_p95: Seconds | None = Field(
+        default=None, description="more pods above this time to the first token, in seconds"
+    )
+    down_after_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=300, description="how long it must have been quiet before a pod goes"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        figures = self.running_requests is not None or self.ttft_p95 is not None
+        if (self.cpu_percent is None) == (self.prometheus is None):
+            raise ValueError("autoscaling needs either cpu_percent or prometheus")
+        if (self.prometheus is not None) != figures:
+            raise ValueError(
+                "running_requests and ttft_p95 are asked of a prometheus, and it needs one of them"
+            )
+        return self
+
+
+class ClusterGateway(Section):
+    """A Gateway of the Gateway API; each model is reached through it as `<model>.<domain>`."""
+
+    name: Name = Field(description="the Gateway's name")
+    namespace: Name = Field(description="the namespace that it is in")
+    domain: str = Field(description="a domain whose names all lead to the Gateway")
 
 
 class Cluster(Section):
-    """A Kubernetes cluster with KServe; its pods must reach the bucket of `store.url`."""
+    """KServe on the cluster of `kubernetes`; its pods must reach the bucket of `store.url`."""
 
-    kubeconfig: Path | None = Field(
-        default=None, description="without one the account of the pod that the platform runs in"
-    )
-    context: str | None = Field(default=None, description="a context of the kubeconfig")
     namespace: Name = Field(default="ai-how", description="where all that serves is made")
     runtimes: dict[Literal["mlx", "vllm", "vllm-cpu"], ClusterRuntime] = Field(
         description="the model servers that the cluster has"
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="without it one pod serves each model"
+    )
+    gateway: ClusterGateway | None = Field(
+        default=None, description="without it endpoints are reached by their Services alone"
     )
 
 
@@ -50,11 +97,17 @@ class Serving(Section):
     )
     cluster: Cluster | None = Field(
         default=None,
-        description="the Kubernetes cluster with KServe that serves; without it model servers run "
-        "as processes of this machine",
+        description="without it model servers run as processes of this machine",
+    )
+    strategy: Literal["candidate", "replace"] = Field(
+        default="candidate",
+        description="`candidate` tries a checkpoint beside the champion; `replace`, for a site "
+        "with one GPU, stops the champion meanwhile and brings it back if the checkpoint is "
+        "turned away",
     )
     keep_warm: Annotated[int, Field(ge=0, le=8)] = Field(
-        default=1, description="how many former champions stay up for a rollback"
+        default=1,
+        description="how many former champions stay up for a rollback; none with `replace`",
     )
     gpu_memory_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None,
@@ -89,12 +142,14 @@ class Serving(Section):
     def resolved(self, absolute: Callable[[Path], Path]) -> Self:
         """The same with every path absolute."""
         models = {name: absolute(path) for name, path in self.base_models.items()}
-        cluster = self.cluster
-        if cluster is not None and cluster.kubeconfig is not None:
-            where = {"kubeconfig": absolute(cluster.kubeconfig)}
-            cluster = cluster.model_copy(update=where)
-        return self.model_copy(update={"base_models": models, "cluster": cluster})
+        return self.model_copy(update={"base_models": models})
+
+    @property
+    def warm(self) -> int:
+        """How many former champions stay up."""
+        return 0 if self.strategy == "replace" else self.keep_warm
 
     @property
     def memory_share(self) -> float:
-        return self.gpu_memory_share or 0.9 / (self.keep_warm + 2)
+        most = 1 if self.strategy == "replace" else self.warm + 2
+        return self.gpu_memory_share or 0.9 / most

@@ -113,6 +113,7 @@ class Gateway:
             method="POST",
             headers=scope["headers"],
             body=asked.addressed_to(entry.route.model_name),
+            balanced=entry.balanced,
         )
         return asked.model, await exchange.run(self._pool(), outgoing, receive, send)
 

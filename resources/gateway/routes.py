@@ -22,10 +22,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """A route with the time, in seconds since 1970, at which it was put behind its endpoint."""
+    """A route with the time, in seconds since 1970, at which it was put behind its endpoint.
+
+    `balanced` says that whoever is behind the URL is chosen anew for each connection.
+    """
 
     route: Route
     since: int
+    balanced: bool = False
 
 
 Table = Mapping[str, Entry]
@@ -50,7 +54,7 @@ def read(path: Path) -> Table:
         ) from error
 
 
-def put(path: Path, endpoint: str, route: Route | None) -> None:
+def put(path: Path, endpoint: str, route: Route | None, *, balanced: bool = False) -> None:
     """Put `route` behind the endpoint, or close it; a route that stands already is left alone."""
     with atomic.locked(path.with_suffix(".lock"), timeout_seconds=10):
         table = dict(read(path))
@@ -58,7 +62,7 @@ def put(path: Path, endpoint: str, route: Route | None) -> None:
         if (known.route if known else None) == route:
             return
         if route is not None:
-            table[endpoint] = Entry(route, int(time.time()))
+            table[endpoint] = Entry(route, int(time.time()), balanced)
         atomic.replace(path, _text(table))
 
 
@@ -107,6 +111,7 @@ def _entries(content: Any) -> dict[str, Entry]:
         name: Entry(
             Route(*(_string(each[key]) for key in ("key", "digest", "url", "model_name"))),
             int(each["since"]),
+            bool(each.get("balanced")),
         )
         for name, each in content["endpoints"].items()
     }
@@ -120,6 +125,7 @@ def _string(value: Any) -> str:
 
 def _text(table: Table) -> str:
     endpoints = {
-        name: asdict(entry.route) | {"since": entry.since} for name, entry in sorted(table.items())
+        name: asdict(entry.route) | {"since": entry.since, "balanced": entry.balanced}
+        for name, entry in sorted(table.items())
     }
     return json.dumps({"version": _VERSION, "endpoints": endpoints}, indent=1) + "\n"

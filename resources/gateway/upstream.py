@@ -41,13 +41,18 @@ class UpstreamCut(Exception):
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A request as it goes to the model server at `url`, the base without a path."""
+    """A request as it goes to the model server at `url`, the base without a path.
+
+    Behind a `balanced` one a kept connection would lead to a champion of former times for as long
+    as requests come, and never to a server that was added: each request gets one of its own.
+    """
 
     url: str
     path: str
     method: str
     headers: Headers
     body: bytes
+    balanced: bool = False
 
 
 class Upstream:
@@ -82,8 +87,9 @@ class Upstream:
                 connected.append(event)
 
         request.extensions["trace"] = trace
+        pool = self._fresh if outgoing.balanced else self._pool
         try:
-            return await self._pool.handle_async_request(request)
+            return await pool.handle_async_request(request)
         except httpx.TransportError as error:
             if connected:
                 raise UpstreamGone(str(error) or type(error).__name__) from error

@@ -1,19 +1,21 @@
 """Helm charts on one cluster: rendered, compared, installed or upgraded as a whole, uninstalled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from resources.errors import PermanentError, TransientError
+from resources.errors import NeedsRepair, PermanentError, TransientError
 from resources.helm import command, manifests
 from resources.helm.release import Installation, Release
 from resources.kubernetes.changes import Change
 from resources.kubernetes.reference import Object
 
 _NOT_FOUND = "release: not found"
+_DRY = ("--dry-run=server", "--hide-notes")
 #: Revisions that stay to go back to.
 _HISTORY = 5
 
@@ -44,6 +46,15 @@ class Helm:
         words += ["--namespace", wanted.namespace]
         return manifests.documents(self._run(words, action, values=wanted.values), action)
 
+    def planned(self, wanted: Installation) -> list[Object]:
+        """The objects that `install_or_upgrade` would apply on this cluster, whoever has them now.
+
+        Definitions of kinds that a chart keeps apart are not among them.
+        """
+        action = f"plan {wanted.chart}"
+        told = self._upgrade(replace(wanted, adopts=True), action, _DRY)
+        return manifests.documents(str(told["manifest"]), action)
+
     def diff(self, wanted: Installation) -> list[Change]:
         """What `install_or_upgrade` would change of the release as it was applied last.
 
@@ -51,10 +62,9 @@ class Helm:
         which helm never upgrades.
         """
         action = f"compare {wanted.chart} with {wanted.release}"
-        told = self._upgrade(wanted, action, ["--dry-run=server", "--hide-notes"])
-        before = self._manifest(wanted, action)
+        told = self._upgrade(wanted, action, _DRY)
         return manifests.changes(
-            manifests.documents(before, action),
+            self.applied(wanted.release, wanted.namespace),
             manifests.documents(str(told["manifest"]), action),
         )
 
@@ -64,28 +74,50 @@ class Helm:
         """Make the release what is wanted and wait until all of it is ready; what changed.
 
         It succeeds as a whole or leaves what was there before: a failed upgrade is rolled back, a
-        failed first installation removed. Where nothing differs nothing is done, unless `always`,
-        which also puts right what others changed. A release that a killed helm left half-way is
-        taken back first, once that helm cannot be at work any more.
+        failed first installation removed, unless it `keeps` or `adopts`: then it is gone on with
+        the next time. Where nothing differs nothing is done, unless `always`, which also puts right
+        what others changed. A release that a killed helm left half-way is taken back first, once
+        that helm cannot be at work any more.
         """
         action = f"install {wanted.chart} as {wanted.namespace}/{wanted.release}"
-        found = self.status(wanted.release, wanted.namespace)
-        if found and found.is_under_way:
-            self._take_back(found, action, timeout_seconds)
-            found = self.status(wanted.release, wanted.namespace)
+        found = self.settled(wanted, timeout_seconds=timeout_seconds)
         planned = self.diff(wanted)
         if planned or always or found is None or found.status != "deployed":
             limit = _seconds(timeout_seconds)
-            whole = ["--atomic", "--cleanup-on-fail", "--wait-for-jobs", "--timeout", limit]
+            whole = ["--wait"] if _stays(wanted) else ["--atomic", "--cleanup-on-fail"]
+            whole += ["--wait-for-jobs", "--timeout", limit]
             more = ["--create-namespace", "--history-max", str(_HISTORY)]
             self._upgrade(wanted, action, [*whole, *more], timeout_seconds=timeout_seconds)
         return planned
+
+    def settled(self, wanted: Installation, *, timeout_seconds: float = 300.0) -> Release | None:
+        """The release as `status` gives it, once what a killed helm left of it is taken back."""
+        found = self.status(wanted.release, wanted.namespace)
+        if found is None or not found.is_under_way:
+            return found
+        self._take_back(found, wanted, timeout_seconds=timeout_seconds)
+        return self.status(wanted.release, wanted.namespace)
 
     def status(self, release: str, namespace: str) -> Release | None:
         """The newest revision of a release, None where there is none."""
         words = ["get", "metadata", release, "--namespace", namespace, "--output", "json"]
         found = self._unless_missing(words, f"look at {namespace}/{release}")
         return None if found is None else Release.of(json.loads(found))
+
+    def applied(self, release: str, namespace: str) -> list[Object]:
+        """The objects of the newest revision as helm sent them; none where there is none."""
+        action = f"look at {namespace}/{release}"
+        words = ["get", "manifest", release, "--namespace", namespace]
+        return manifests.documents(self._unless_missing(words, action) or "", action)
+
+    def values(self, release: str, namespace: str) -> dict[str, Any] | None:
+        """What the newest revision was given on top of its chart's own, None where there is none.
+
+        They may hold secrets.
+        """
+        words = ["get", "values", release, "--namespace", namespace, "--output", "json"]
+        found = self._unless_missing(words, f"look at {namespace}/{release}")
+        return None if found is None else dict(json.loads(found) or {})
 
     def uninstall(self, release: str, namespace: str, *, timeout_seconds: float = 300.0) -> bool:
         """Whether there was something to remove; returns once its objects are gone."""
@@ -98,28 +130,35 @@ class Helm:
         self,
         wanted: Installation,
         action: str,
-        options: list[str],
+        options: Sequence[str],
         *,
         timeout_seconds: float = 120.0,
     ) -> dict[str, Any]:
         words = ["upgrade", wanted.release, *wanted.chart.words, "--install", "--reset-values"]
         words += ["--namespace", wanted.namespace, "--output", "json", *options]
+        words += ["--take-ownership"] if wanted.adopts else []
         told = self._run(
             [*words, *self._cluster], action, values=wanted.values, timeout_seconds=timeout_seconds
         )
         found: dict[str, Any] = json.loads(told)
         return found
 
-    def _manifest(self, wanted: Installation, action: str) -> str:
-        words = ["get", "manifest", wanted.release, "--namespace", wanted.namespace]
-        return self._unless_missing(words, action) or ""
-
-    def _take_back(self, found: Release, action: str, timeout_seconds: float) -> None:
-        """Raises TransientError while another helm may still be at work."""
+    def _take_back(self, found: Release, wanted: Installation, *, timeout_seconds: float) -> None:
+        """Raises TransientError while another helm may still be at work, NeedsRepair where taking
+        the release back would take along what cannot be made again.
+        """
+        action = f"take back {wanted.namespace}/{wanted.release}"
         age = (datetime.now(UTC) - found.deployed_at).total_seconds()
         if age < timeout_seconds:
             reason = f"another operation is under way since {age:.0f} s ({found.status})"
             raise TransientError("Helm", action, reason)
+        if found.revision == 1 and _stays(wanted):
+            record = f"sh.helm.release.v1.{found.name}.v1"
+            hint = f"`kubectl delete secret -n {found.namespace} {record}` makes helm begin anew"
+            reason = (
+                "its first installation was killed, and removing it would remove what it adopts"
+            )
+            raise NeedsRepair("Helm", action, reason, hint=hint)
         if found.revision == 1 or found.status == "uninstalling":
             self.uninstall(found.name, found.namespace, timeout_seconds=timeout_seconds)
             return
@@ -152,6 +191,11 @@ class Helm:
     @cached_property
     def _program(self) -> Path:
         return command.program(self._given)
+
+
+def _stays(wanted: Installation) -> bool:
+    """Whether a failure must leave in place what the release has made or taken over."""
+    return wanted.keeps or wanted.adopts
 
 
 def _seconds(count: float) -> str:

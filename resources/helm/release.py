@@ -44,13 +44,17 @@ class Chart:
 class Installation:
     """What is wanted: a chart under a release's name in a namespace, with values on top of its own.
 
-    Values may hold secrets, so they show in no text of it.
+    Values may hold secrets, so they show in no text of it. `adopts` says that objects which are
+    there already, made by somebody else, become the release's. `keeps` says that they hold what
+    cannot be made again, as definitions of kinds do: no failure may remove them.
     """
 
     release: str
     chart: Chart
     namespace: str
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    adopts: bool = False
+    keeps: bool = False
 
     def __post_init__(self) -> None:
         for word in (self.release, self.namespace):

@@ -2,6 +2,6 @@
 
 from resources.kserve.backend import KServe
 from resources.kserve.fronted import Fronted
-from resources.kserve.site import Bucket, RuntimeImage, Site
+from resources.kserve.site import Bucket, Gateway, RuntimeImage, Scaling, Site
 
-__all__ = ["Bucket", "Fronted", "KServe", "RuntimeImage", "Site"]
+__all__ = ["Bucket", "Fronted", "Gateway", "KServe", "RuntimeImage", "Scaling", "Site"]

@@ -10,6 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from resources.errors import ExternalError, NeedsRepair, PermanentError, TransientError
 from resources.kserve import lease, manifests, names, runtimes
 from resources.kserve.addresses import service_url
+from resources.kserve.endpoints import (
+    autoscaler,
+    autoscaler_references,
+    http_route,
+    http_route_reference,
+)
 from resources.kserve.site import Site
 from resources.kserve.slots.removal import remove
 from resources.kserve.slots.start import Start, state_of
@@ -111,13 +117,41 @@ class KServe:
 
     def route(self, endpoint: str, route: Route | None) -> None:
         if route is None:
-            self.cluster.delete(manifests.endpoint_reference(self.site, endpoint))
-        else:
-            self.cluster.apply(manifests.endpoint(endpoint, route, self.site), force=True)
+            self._close(endpoint)
+            return
+        self.cluster.apply(manifests.endpoint(endpoint, route, self.site), force=True)
+        beside = (autoscaler(endpoint, route, self.site), http_route(endpoint, self.site))
+        wanted = [each for each in beside if each is not None]
+        for manifest in wanted:
+            self.cluster.apply(manifest, force=True)
+        kept = [Reference.of(each) for each in wanted]
+        for reference in autoscaler_references(endpoint, self.site):
+            if reference not in kept:
+                self.cluster.delete(reference)
+        if self.site.scaling is not None:
+            self._one_pod_each(endpoint, route)
 
     def address(self, endpoint: str) -> str:
         """The stable base URL of an endpoint. Raises PermanentError where it is closed."""
         return service_url(self.cluster, self.site, names.endpoint_name(endpoint))
+
+    def _close(self, endpoint: str) -> None:
+        beside = autoscaler_references(endpoint, self.site)
+        if self.site.gateway is not None:
+            beside.append(http_route_reference(endpoint, self.site))
+        for reference in (*beside, manifests.endpoint_reference(self.site, endpoint)):
+            self.cluster.delete(reference)
+
+    def _one_pod_each(self, endpoint: str, route: Route) -> None:
+        """Take the pods that its autoscaler gave a former champion, which it has left."""
+        for slot in self.slots():
+            if slot.model_name != endpoint or (slot.key, slot.digest) == (route.key, route.digest):
+                continue
+            name = names.predictor_name(slot.name)
+            deployment = Reference("apps/v1", "Deployment", name, self.site.namespace)
+            found = self.cluster.get(deployment)
+            if found is not None and int(found["spec"].get("replicas", 1)) > 1:
+                self.cluster.patch(deployment, {"spec": {"replicas": 1}}, subresource="scale")
 
     def _refuse(self, servable: Servable) -> None:
         """Raise for what no slot of this site can serve."""

@@ -46,7 +46,7 @@ class Fronted:
             gateway_routes.put(self.routes_path, endpoint, None)
         else:
             stable = replace(route, url=self.backend.address(endpoint))
-            gateway_routes.put(self.routes_path, endpoint, stable)
+            gateway_routes.put(self.routes_path, endpoint, stable, balanced=True)
 
 
 def _agrees(entry: gateway_routes.Entry | None, route: Route) -> bool:

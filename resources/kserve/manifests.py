@@ -21,19 +21,6 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 ACCOUNT = "ai-how-models"
 SECRET = "ai-how-store"
-_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-#: Kubernetes leaves a pod on a lost node for 300 s before another takes its place. By the time that
-#: a node counts as lost it has been silent for 40 to 50 s, and a model server has no state to save.
-_LOST_NODE_SECONDS = 30
-_TOLERATIONS = [
-    {
-        "key": f"node.kubernetes.io/{each}",
-        "operator": "Exists",
-        "effect": "NoExecute",
-        "tolerationSeconds": _LOST_NODE_SECONDS,
-    }
-    for each in ("not-ready", "unreachable")
-]
 
 
 def slot_reference(site: Site, name: str) -> Reference:
@@ -64,8 +51,12 @@ def altered(found: Object, manifest: Object) -> str:
 
 
 def _altered(wanted: Any, found: Any, path: str) -> Iterator[str]:
-    """What others added beside our fields is no matter: an apply would leave it as well."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+    """What others added beside our fields is no matter: an apply would leave it as well.
+
+    A selector is one value, which means something else with more in it.
+    """
+    whole = path.endswith(".selector")
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping) and not whole:
         for key, value in wanted.items():
             yield from _altered(value, found.get(key), f"{path}.{key}")
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
@@ -86,7 +77,8 @@ def _inference_service(servable: Servable, namespace: str, predictor: dict[str, 
             "labels": {names.SLOT_LABEL: "true"},
             "annotations": {
                 "serving.kserve.io/deploymentMode": "Standard",
-                "serving.kserve.io/autoscalerClass": "none",
+                # How many pods is the endpoint's business; another class would restart them.
+                "serving.kserve.io/autoscalerClass": "external",
                 names.SERVES: json.dumps(asdict(servable), sort_keys=True),
                 names.STARTED: json.dumps(predictor, sort_keys=True),
             },
@@ -104,7 +96,6 @@ def _predictor(servable: Servable, site: Site) -> dict[str, Any]:
         # Deployment call itself available, and KServe the model ready, with no pod at all.
         "deploymentStrategy": {"type": "Recreate"},
         "labels": {names.SLOT_LABEL: "true"},
-        "tolerations": [*_TOLERATIONS, *([_GPU_TOLERATION] if image.gpus else [])],
         "model": {
             "modelFormat": {"name": runtimes.MODEL_FORMAT},
             "runtime": runtimes.runtime_name(image),

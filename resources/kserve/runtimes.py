@@ -29,6 +29,23 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "PYTHONUNBUFFERED": "1",
 }
+#: Until then every node knows that the pod is to get no more requests, and those in it end.
+_DRAIN_SECONDS = 5
+#: The label and the taint of nodes with GPUs, as NVIDIA's operator and common practice have them.
+_GPU_NODES = {"nvidia.com/gpu.present": "true"}
+_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+#: Kubernetes leaves a pod on a lost node for 300 s before another takes its place. By the time that
+#: a node counts as lost it has been silent for 40 to 50 s, and a model server has no state to save.
+_LOST_NODE_SECONDS = 30
+_STAYS = [
+    {
+        "key": f"node.kubernetes.io/{each}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": _LOST_NODE_SECONDS,
+    }
+    for each in ("not-ready", "unreachable")
+]
 #: A start may take an hour of them; whoever waits has its own patience and takes the pod away.
 _STARTUP_PROBES = 3600
 
@@ -42,10 +59,14 @@ class Server:
 
 
 # mlx_lm loads another model whenever a request's name is not its `--model`; so a link of that name
-# is made, and the name is the script's $0.
+# is made, and the name is the script's $0. It would sleep through SIGTERM as a container's first
+# process, and be killed half a minute later; so the shell is that and passes the signal on.
 _MLX = (
-    'cd "$(mktemp -d)" && ln -s /mnt/models "$0" && exec python3 -m mlx_lm server '
-    f'--host 0.0.0.0 --port {PORT} --model "$0"'
+    'cd "$(mktemp -d)" && ln -s /mnt/models "$0" || exit\n'
+    f'python3 -m mlx_lm server --host 0.0.0.0 --port {PORT} --model "$0" & server=$!\n'
+    'trap "kill $server" TERM\n'
+    "while kill -0 $server 2>/dev/null; do wait $server; status=$?; done\n"
+    "exit $status"
 )
 _VLLM = Server(
     command=("vllm", "serve", MODELS),
@@ -87,12 +108,20 @@ def _spec(image: RuntimeImage) -> dict[str, Any]:
         # Never chosen by KServe for an InferenceService that names none.
         "supportedModelFormats": [{"name": MODEL_FORMAT, "version": "1", "autoSelect": False}],
         "protocolVersions": ["v2"],
+        **_placement(image),
         "containers": [_container(image)],
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
             {"name": "cache", "emptyDir": {}},
         ],
     }
+
+
+def _placement(image: RuntimeImage) -> dict[str, Any]:
+    """Which nodes it may run on, and stay on; a taint keeps others off the nodes with GPUs."""
+    nodes = image.nodes if image.nodes is not None else _GPU_NODES if image.gpus else {}
+    selector = {"nodeSelector": dict(nodes)} if nodes else {}
+    return {**selector, "tolerations": [*_STAYS, *([_GPU_TOLERATION] if image.gpus else [])]}
 
 
 def _container(image: RuntimeImage) -> dict[str, Any]:
@@ -106,6 +135,7 @@ def _container(image: RuntimeImage) -> dict[str, Any]:
         "args": list(server.arguments),
         "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
         "startupProbe": {**health, "failureThreshold": _STARTUP_PROBES},
         "readinessProbe": {**health, "timeoutSeconds": 5, "failureThreshold": 3},
         "resources": _resources(image),

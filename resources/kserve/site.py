@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RuntimeImage:
-    """One kind of model server: `runtime` names its entry in `runtimes`, `image` is pinned."""
+    """One kind of model server: `runtime` names its entry in `runtimes`, `image` is pinned.
+
+    `nodes` are the labels of nodes that it may run on; None is any node, or with GPUs those which
+    the GPU operator labelled.
+    """
 
     runtime: str
     image: str
@@ -14,6 +18,7 @@ class RuntimeImage:
     memory: str = "512Mi"
     gpus: int = 0
     arguments: tuple[str, ...] = ()
+    nodes: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,30 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """Up to `most` pods behind an endpoint, by CPU or by what a Prometheus says of `vllm`.
+
+    `cpu_percent` is of what a pod asks for; `running_requests` a pod, `ttft_p95` in seconds.
+    """
+
+    most: int
+    cpu_percent: int | None = None
+    prometheus: str = ""
+    running_requests: float | None = None
+    ttft_p95: float | None = None
+    down_after_seconds: int = 300
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A Gateway of the cluster whose listeners take `<model>.<domain>`."""
+
+    name: str
+    namespace: str
+    domain: str
+
+
+@dataclass(frozen=True)
 class Site:
     """Where and with what checkpoints are served on one cluster.
 
@@ -41,4 +70,6 @@ class Site:
     runtimes: Mapping[str, RuntimeImage]
     bucket: Bucket = field(default_factory=Bucket)
     within: bool = False
+    scaling: Scaling | None = None
+    gateway: Gateway | None = None
     domain: str = "cluster.local"

@@ -4,6 +4,7 @@ from resources.kubernetes.api.failures import FieldConflict
 from resources.kubernetes.changes import Change
 from resources.kubernetes.client import Kubernetes
 from resources.kubernetes.conditions import Condition, condition, deleted, exists, rolled_out
+from resources.kubernetes.port_forward import port_forward
 from resources.kubernetes.reasons.cause import Cause, Trouble
 from resources.kubernetes.reference import Kind, Object, Reference
 from resources.kubernetes.sets import Prune, apply_all, members
@@ -24,5 +25,6 @@ __all__ = [
     "deleted",
     "exists",
     "members",
+    "port_forward",
     "rolled_out",
 ]

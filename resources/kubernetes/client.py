@@ -12,7 +12,7 @@ from typing import Any
 from resources.errors import TransientError
 from resources.kubernetes import conditions
 from resources.kubernetes.api.connection import Connection
-from resources.kubernetes.api.failures import SYSTEM, Expired, FieldConflict, NotFound
+from resources.kubernetes.api.failures import SYSTEM, AlreadyThere, Expired, FieldConflict, NotFound
 from resources.kubernetes.changes import Change, change
 from resources.kubernetes.conditions import Condition
 from resources.kubernetes.order import FIELD_MANAGER
@@ -64,6 +64,23 @@ class Kubernetes:
             after = self._change(reference, action, force_conflicts=True, **send)
         return change(before, after)
 
+    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> bool:
+        """Whether it was made; what is there already stays as it is, whoever made it."""
+        reference = Reference.of(manifest)
+        action = f"create {reference}"
+        path = self.connection.resource(reference.of_kind, action).path(
+            namespace=reference.namespace or "default"
+        )
+        options: dict[str, Any] = {"dry_run": "All"} if dry_run else {}
+        try:
+            self.connection.send(
+                "POST", path, action=action, secret=_is_secret(reference),
+                body=dict(manifest), field_manager=FIELD_MANAGER, **options,
+            )  # fmt: skip
+        except AlreadyThere:
+            return False
+        return True
+
     def get(self, reference: Reference) -> Object | None:
         """The object as it is, None when there is none (or no such namespace)."""
         action = f"get {reference}"
@@ -72,6 +89,10 @@ class Kubernetes:
             return self.connection.send("GET", path, action=action, secret=_is_secret(reference))
         except NotFound:
             return None
+
+    def is_namespaced(self, kind: Kind) -> bool:
+        """Whether objects of the kind are in namespaces. Raises NeedsRepair for an unknown kind."""
+        return bool(self.connection.resource(kind, f"use {kind}").namespaced)
 
     def listed(
         self,

@@ -77,12 +77,14 @@ class EmbeddedPlatform:
         self.supervisor.shutdown()
         assert self.processes() == []
 
-    def ai_how(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def ai_how(
+        self, *arguments: str, seconds: float = PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """The command, as a person runs it; its exit status is the caller's to judge."""
         return subprocess.run(
             [str(Path(sys.executable).with_name("ai-how")), *arguments],
             env={**os.environ, CLUSTER_VARIABLE: str(self.file), "COLUMNS": "400"},
-            cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+            cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
 
     def drop(self, run: str, step: int = 1, *, seed: int) -> str:

@@ -25,6 +25,7 @@ class MemoryHelm(Helm):
         super().__init__()
         self.releases: dict[tuple[str, str], Release] = {}
         self.objects: dict[tuple[str, str], list[Object]] = {}
+        self.given: dict[tuple[str, str], dict[str, Any]] = {}
         #: Why the next install or upgrade fails, as a whole.
         self.failure: str | None = None
 
@@ -51,6 +52,9 @@ class MemoryHelm(Helm):
             raise PermanentError("Helm", action, "parse error", hint="correct the chart")
         return manifests.documents("\n---\n".join(parts), action)
 
+    def planned(self, wanted: Installation) -> list[Object]:
+        return self.render(wanted)
+
     def diff(self, wanted: Installation) -> list[Change]:
         before = self.objects.get((wanted.namespace, wanted.release), [])
         return manifests.changes(before, self.render(wanted))
@@ -67,6 +71,7 @@ class MemoryHelm(Helm):
         found = self.releases.get(place)
         about = yaml.safe_load((Path(wanted.chart.name) / "Chart.yaml").read_text("utf-8"))
         self.objects[place] = self.render(wanted)
+        self.given[place] = dict(wanted.values)
         self.releases[place] = Release(
             name=wanted.release,
             namespace=wanted.namespace,
@@ -78,10 +83,20 @@ class MemoryHelm(Helm):
         )
         return planned
 
+    def settled(self, wanted: Installation, *, timeout_seconds: float = 300.0) -> Release | None:
+        return self.status(wanted.release, wanted.namespace)
+
     def status(self, release: str, namespace: str) -> Release | None:
         return self.releases.get((namespace, release))
 
+    def applied(self, release: str, namespace: str) -> list[Object]:
+        return self.objects.get((namespace, release), [])
+
+    def values(self, release: str, namespace: str) -> dict[str, Any] | None:
+        return self.given.get((namespace, release))
+
     def uninstall(self, release: str, namespace: str, *, timeout_seconds: float = 300.0) -> bool:
+        self.given.pop((namespace, release), None)
         self.objects.pop((namespace, release), None)
         return self.releases.pop((namespace, release), None) is not None
 

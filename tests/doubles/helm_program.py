@@ -12,6 +12,8 @@ from tests.testbed.build.cache import Artefact
 
 MODULE = "helm.sh/helm/v3"
 VERSION = "v3.22.0"
+#: For which Kubernetes it renders without a cluster, as its releases are told when they are built.
+_RENDERS_FOR = ("1", "34")
 VARIABLE = "AI_HOW_HELM"
 MISSING = f"no helm: set {VARIABLE}, put one on PATH, or `python -m tests.doubles.helm_program`"
 
@@ -36,8 +38,14 @@ def built() -> Path | None:
 
 
 def _artefact() -> Artefact:
+    major, minor = _RENDERS_FOR
+    flags = (
+        f"-s -w -X {MODULE}/internal/version.version={VERSION} "
+        f"-X {MODULE}/pkg/chartutil.k8sVersionMajor={major} "
+        f"-X {MODULE}/pkg/chartutil.k8sVersionMinor={minor}"
+    )
+
     def build(draft: Path) -> None:
-        flags = f"-s -w -X helm.sh/helm/v3/internal/version.version={VERSION}"
         commands.run(
             ["go", "build", "-trimpath", "-ldflags", flags, "-o", draft / "helm", "./cmd/helm"],
             directory=go_programs.module_folder(MODULE, VERSION),
@@ -45,7 +53,7 @@ def _artefact() -> Artefact:
         )
 
     version = commands.run(["go", "env", "GOVERSION"]).strip()
-    return Artefact("helm", "\n".join([version, MODULE, VERSION, "./cmd/helm"]), build)
+    return Artefact("helm", "\n".join([version, MODULE, VERSION, "./cmd/helm", flags]), build)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """A whole platform whose store is S3 and whose model servers are pods of a real cluster."""
 
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from minio import Minio
 
 from resources.kserve import KServe, Site
 from resources.kubernetes import Kubernetes
+from tests.doubles.clients import Clients
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 from tests.testbed import pins
 from tests.testbed.cluster import S3, Cluster
@@ -26,13 +25,10 @@ def platform_on(cluster: Cluster, s3: S3, home: Path) -> Iterator[EmbeddedPlatfo
     runtime = {"image": pins.MLX_IMAGE, "cpu": "100m", "memory": "256Mi"}
     changes = {
         "store": {"url": f"s3://{name}/platform", "endpoint": s3.endpoint},
+        "kubernetes": {"kubeconfig": str(cluster.kubeconfig)},
         "serving": {
             "timeout_seconds": 200,
-            "cluster": {
-                "kubeconfig": str(cluster.kubeconfig),
-                "namespace": name,
-                "runtimes": {"mlx": runtime},
-            },
+            "cluster": {"namespace": name, "runtimes": {"mlx": runtime}},
         },
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -57,22 +53,8 @@ def backend_of(platform: EmbeddedPlatform, cluster: Cluster) -> KServe:
 @contextmanager
 def answering(backend: KServe) -> Iterator[None]:
     """Within, the endpoint answers every time that it is asked; raises AssertionError else."""
-    url = f"{backend.address(MODEL)}/v1/completions"
-    over, answers = threading.Event(), list[int]()
-
-    def ask() -> None:
-        request = {"model": MODEL, "prompt": "Question: ", "max_tokens": 1}
-        while not over.wait(0.2):
-            try:
-                answers.append(httpx.post(url, json=request, timeout=30).status_code)
-            except httpx.HTTPError:
-                answers.append(0)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    request = {"model": MODEL, "prompt": "Question: ", "max_tokens": 1}
+    with Clients([backend.address(MODEL)], request, pause_seconds=0.2) as clients:
         yield
-    finally:
-        over.set()
-        asking.join()
-    assert set(answers) == {200}, answers
+    assert clients.failed == []
+    assert clients.answered

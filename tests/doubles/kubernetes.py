@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_PATCH = do_DELETE = do_GET
+    do_PATCH = do_DELETE = do_POST = do_GET
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -180,6 +180,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, store.patch(place, self.body, self.query["fieldManager"]))
 
     def _many(self, group_version: str, plural: str, namespace: str) -> None:
+        if self.command == "POST":
+            place = (group_version, plural, namespace, self.body["metadata"]["name"])
+            made = self.owner.store.create(
+                place, self.body, self.query["fieldManager"], dry_run="dryRun" in self.query
+            )
+            self._reply(201, made)
+            return
         if self.query.get("watch"):
             self._watch((group_version, plural, namespace))
             return

@@ -117,6 +117,18 @@ class Store:
             merged = ownership.apply(live, wanted, (manager, "Apply"))
             return self._commit(place, merged, ownership, dry_run=dry_run)
 
+    def create(self, place: Place, body: Object, manager: str, *, dry_run: bool) -> Object:
+        with self.changed:
+            self._validate(place, body)
+            _, plural, _, name = place
+            if place in self._kept:
+                raise Refused(409, "AlreadyExists", f'{plural} "{name}" already exists', name=name)
+            new = _new(self.kind(*place[:2]), place)
+            made = _merged(new, body)
+            ownership = Ownership()
+            ownership.update(new, made, (manager, "Update"))
+            return self._commit(place, made, ownership, dry_run=dry_run)
+
     def patch(self, place: Place, body: Object, manager: str) -> Object:
         with self.changed:
             before = self.get(place)

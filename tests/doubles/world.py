@@ -13,6 +13,7 @@ from cloud_assets.benchmarks import assets as benchmarks
 from cloud_assets.serving import assets as serving
 from cloud_assets.settings import Evaluation, Profile, Root, Settings
 from resources.object_store import ObjectStore
+from resources.serving import ServingBackend
 from tests.doubles.checkpoints import Checkpoints
 from tests.doubles.openai_server import AnswerServer
 from tests.doubles.registry import MemoryRegistry
@@ -48,6 +49,8 @@ class World:
         self.store = ObjectStore((home / "store").as_uri())
         self.registry = MemoryRegistry()
         self.serving = MemoryServing(server.url)
+        #: What the graph is given: `serving`, or something around it.
+        self.backend: ServingBackend = self.serving
         self.learn(10)
 
     def learn(self, count: int) -> None:
@@ -71,7 +74,7 @@ class World:
                 "settings": self.settings,
                 "store": self.store,
                 "registry": self.registry,
-                "serving": self.serving,
+                "serving": self.backend,
             },
             run_config=run_config,
             raise_on_error=False,

@@ -1,5 +1,7 @@
 """The same flow on a real cluster: a dropped checkpoint is promoted on KServe and answers."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +10,17 @@ import pytest
 from minio import Minio
 
 from cloud_assets.stages import STAGES
+from examples import tiny_llama
 from resources.kserve import KServe
+from tests.doubles.clients import Clients
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 from tests.doubles.kserve_platform import backend_of, platform_on
 from tests.testbed.cluster import S3, Cluster
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
 PATIENCE_SECONDS = 400.0
+KEYS = [f"{MODEL}.first.{step}" for step in (1, 2, 3)]
+LEAST_REQUESTS, LEAST_CHANGES = 10_000, 3
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +94,46 @@ def test_reports_are_in_the_bucket(on_cluster: EmbeddedPlatform, s3: S3) -> None
         Path(str(each.object_name)).name for each in client.list_objects(bucket, recursive=True)
     }
     assert {"report.html", "quality.json", "benchmark.json", "manifest.json"} <= names
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_rejected_and_gone(
+    on_cluster: EmbeddedPlatform, backend: KServe, tmp_path: Path
+) -> None:
+    before = [slot.key for slot in backend.slots()]
+    draft = tmp_path / "checkpoint-1"
+    tiny_llama.write_checkpoint(draft, seed=9, step=1)
+    (draft / "config.json").write_text('{"model_type": "abacus"}')
+    shutil.copytree(draft, on_cluster.directory("spoilt", 1))
+    key = f"{MODEL}.spoilt.1"
+    found = on_cluster.until_settled([key], PATIENCE_SECONDS)
+    assert (found[key].state, "abacus" in found[key].reason) == ("rejected", True)
+    assert [slot.key for slot in backend.slots()] == before
+    assert on_cluster.answers()
+
+
+def test_measuring_old_checkpoints_again_leaves_nothing_behind(
+    on_cluster: EmbeddedPlatform, backend: KServe
+) -> None:
+    third = on_cluster.drop("first", 3, seed=3)
+    on_cluster.until_settled([third], PATIENCE_SECONDS)
+    before = [slot.key for slot in backend.slots()]
+    ended = on_cluster.ai_how("bench", *KEYS, "--json", seconds=PATIENCE_SECONDS)
+    assert ended.returncode == 0, ended.stderr
+    assert [row["checkpoint"] for row in json.loads(ended.stdout)] == KEYS
+    assert [slot.key for slot in backend.slots()] == before
+
+
+def test_no_request_fails_while_champions_change_under_load(
+    on_cluster: EmbeddedPlatform, backend: KServe
+) -> None:
+    """Through the stable Service and through the gateway; each change also takes a slot away."""
+    stable, changes = backend.address(MODEL), 0
+    addresses = [stable, stable, stable, on_cluster.settings.gateway_url]
+    one_token = {"model": MODEL, "prompt": "Q", "max_tokens": 1}
+    with Clients(addresses, one_token) as clients:
+        while changes < LEAST_CHANGES or clients.answered < LEAST_REQUESTS:
+            promoted = on_cluster.ai_how("promote", KEYS[changes % 3])
+            assert promoted.returncode == 0, promoted.stderr
+            changes += 1
+    assert clients.failed == []
+    assert clients.answered >= LEAST_REQUESTS

@@ -311,6 +311,23 @@ def test_a_connection_that_went_stale_is_no_failure(
     assert statuses == [200, 200, 200]
 
 
+@pytest.mark.parametrize(("balanced", "connections"), [(False, 1), (True, 3)])
+def test_only_a_server_that_is_always_the_same_keeps_its_connection(
+    client: httpx.Client, routes: Path, put: Callable[..., None], balanced: bool, connections: int
+) -> None:
+    seen: set[tuple[str, int]] = set()
+
+    def note(exchange: Answers, *_: object) -> None:
+        seen.add(exchange.client_address)
+
+    with serving(type("Handler", (Answers,), {"behaviour": {}, "log_message": note})) as url:
+        put(url)
+        gateway_routes.put(routes, "m", Route("k", "d", url, "m"), balanced=balanced)
+        for _ in range(3):
+            assert client.post("/v1/completions", json=ASK).status_code == 200
+    assert len(seen) == connections
+
+
 def test_headers_of_one_hop_are_not_carried(client: httpx.Client, put: Callable[..., None]) -> None:
     seen: list[bytes] = []
 

@@ -20,8 +20,9 @@ from resources import atomic
 from resources.errors import NeedsRepair, PermanentError
 from resources.supervisor import Program, Supervisor
 from tests.testbed import kubectl, pins
-from tests.testbed.addons import kserve
+from tests.testbed.addons import gateway_api, kserve
 from tests.testbed.build import cache, go_programs, host, image_store, images, node_root
+from tests.testbed.build.cache import Artefact
 from tests.testbed.kubectl import Kubectl
 from tests.testbed.progress import step
 from tests.testbed.run import cell, control_plane, identities, node, node_host, places
@@ -92,7 +93,7 @@ class Cluster:
 
 
 def up() -> Cluster:
-    """A cluster that is ready: that of $AI_HOW_TEST_KUBECONFIG, the running one, or a new one.
+    """A cluster that is ready: that of $AI_HOW_TEST_KUBECONFIG, one of these parts, or a new one.
 
     Raises NeedsRepair where there can be none, PermanentError when one would not start.
     """
@@ -103,9 +104,11 @@ def up() -> Cluster:
     build()
     where = places.default()
     with atomic.locked(cache.root() / "run.lock", timeout_seconds=_LOCK_SECONDS):
-        if not (_is_up(where) and where.ready.read_text("utf-8") == _made_of()):
+        made_of = "\n".join(each.path.name for each in _parts())
+        if not (_is_up(where) and where.ready.read_text("utf-8") == made_of):
             _end(where)
             _start(where)
+            where.ready.write_text(made_of, "utf-8")
     return _ours(where)
 
 
@@ -125,14 +128,12 @@ def build() -> None:
     """Have everything in the cache, so that a start only starts."""
     with ThreadPoolExecutor(1) as beside:
         # What waits for a registry, beside the compilers.
-        downloads = [images.python(), node_root.node_root()]
+        downloads = [images.python(), images.mlflow(), images.postgresql(), node_root.node_root()]
         ready = [beside.submit(cache.have, each) for each in downloads]
-        for artefact in (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio()):
+        for artefact in _parts():
             cache.have(artefact)
-        cache.have(kserve.manifests())
         for each in ready:
             each.result()
-        cache.have(image_store.image_store())
     cache.prune()
 
 
@@ -160,11 +161,11 @@ def _is_up(where: Places) -> bool:
     return where.ready.exists() and Supervisor(where.home).is_running()
 
 
-def _made_of() -> str:
-    """The names of all parts; a running cluster of others is replaced by a new one."""
-    parts = (go_programs.kubernetes(), go_programs.etcd(), go_programs.minio(), kserve.manifests(),
-             image_store.image_store(), node_root.node_root())  # fmt: skip
-    return "\n".join(each.path.name for each in parts)
+def _parts() -> list[Artefact]:
+    """All that a cluster is made of, the slowest to build first and what needs others last."""
+    programs = [go_programs.kubernetes(), go_programs.etcd(), go_programs.minio()]
+    manifests = [kserve.manifests(), gateway_api.manifests()]
+    return [*programs, *manifests, node_root.node_root(), image_store.image_store()]
 
 
 def _start(where: Places) -> None:
@@ -190,7 +191,6 @@ def _start(where: Places) -> None:
         for each in others:
             supervisor.add(node_host.program(each))
     _install(where, ask, names)
-    where.ready.write_text(_made_of(), "utf-8")
 
 
 def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
@@ -201,6 +201,7 @@ def _install(where: Places, ask: Kubectl, names: Sequence[str]) -> None:
         Supervisor(where.home).add(_provisioner(where))
     with step("applying KServe"):
         ask.apply(kserve.crds())
+        ask.apply(gateway_api.definitions())
         _until_established(ask)
         ask.apply(kserve.resources(where))
     with step("waiting for nodes and KServe"):

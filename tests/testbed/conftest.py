@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.testbed.cluster import Cluster
+from tests.testbed.cluster import S3, Cluster
+
+
+@pytest.fixture
+def s3(cluster: Cluster) -> S3:
+    """As it is now: tests of this folder end the cluster, and the next one has other keys."""
+    assert cluster.s3 is not None
+    return cluster.s3
 
 
 @pytest.fixture

@@ -7,8 +7,17 @@ ETCD = "v3.6.16"
 COREDNS = "v1.15.0"
 METRICS_SERVER = "v0.9.0"
 KSERVE = "v0.20.0"
+#: The version that KServe is built against.
+GATEWAY_API = "v1.5.1"
+CERT_MANAGER = "v1.21.2"
+#: The proxy of KServe's chart before the metrics of its controller.
+KUBE_RBAC_PROXY = "v0.18.0"
+#: The last that is a Go module: later tags are no versions of one.
+GPU_OPERATOR = "v1.11.1"
 #: The last commit before the archive was closed.
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+#: The other S3 server, which is still looked after.
+VERSITYGW = "v1.8.0"
 DEBIAN = "bookworm"
 
 #: Images go by the names that upstream manifests use, so that these run unchanged.
@@ -18,7 +27,16 @@ COREDNS_IMAGE = f"registry.k8s.io/coredns/coredns:{COREDNS}"
 METRICS_SERVER_IMAGE = f"registry.k8s.io/metrics-server/metrics-server:{METRICS_SERVER}"
 MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2026-02-12"
 KSERVE_IMAGE = f"docker.io/kserve/kserve-controller:{KSERVE}"
+KUBE_RBAC_PROXY_IMAGE = f"quay.io/brancz/kube-rbac-proxy:{KUBE_RBAC_PROXY}"
+CERT_MANAGER_IMAGES = {
+    role: f"quay.io/jetstack/cert-manager-{role}:{CERT_MANAGER}"
+    for role in ("controller", "webhook", "cainjector")
+}
+GPU_OPERATOR_IMAGE = f"nvcr.io/nvidia/gpu-operator:{GPU_OPERATOR}"
 STORAGE_INITIALIZER_IMAGE = f"docker.io/kserve/storage-initializer:{KSERVE}"
+VERSITYGW_IMAGE = f"ghcr.io/versity/versitygw:{VERSITYGW}"
+POSTGRESQL_IMAGE = "docker.io/library/postgres:15-bookworm"
+MLFLOW_IMAGE = "docker.io/ai-how/mlflow:testbed"
 MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
 
 #: The first runs beside the control plane, each further one on a host of its own.

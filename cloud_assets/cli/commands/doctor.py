@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cloud_assets.cli import output
-from cloud_assets.settings import Settings
+from cloud_assets.settings import Cluster, Settings
 from cloud_assets.settings_file import load_settings, settings_path
 from resources.errors import PermanentError
 from resources.supervisor import Supervisor
@@ -54,7 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _room(settings.home)
     if not Supervisor(settings.home).is_running():
         yield from (_port(name, port) for name, port in settings.ports)
-    yield _runtime(settings)
+    yield from _outside(settings)
     yield from (_root(root.path) for root in settings.roots)
     yield from (_suite(model, settings) for model in sorted({r.model for r in settings.roots}))
 
@@ -89,6 +89,54 @@ def _port(name: str, port: int) -> Finding:
         taken = probe.connect_ex(("127.0.0.1", port)) == 0
     fix = f"end what uses it, or set platform.ports.{name}"
     return _finding(f"port {port} ({name})", not taken, "taken" if taken else "free", fix)
+
+
+def _outside(settings: Settings) -> Iterator[Finding]:
+    """What does the serving, and the systems that others run."""
+    if settings.serving.cluster is None:
+        yield _runtime(settings)
+    else:
+        yield from _cluster(settings, settings.serving.cluster)
+    if settings.store.url is not None:
+        yield _store(settings)
+    if settings.registry.url is not None:
+        yield _registry(settings.registry.url)
+
+
+def _cluster(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
+    from cloud_assets.serving_site import serving_site
+    from resources.kserve.survey import survey
+    from resources.kubernetes import Kubernetes
+
+    at = settings.kubernetes
+    asked = Kubernetes(at.kubeconfig, context=at.context, retry_seconds=2)
+    for each in survey(asked, serving_site(settings, cluster)):
+        yield Finding(**asdict(each))
+
+
+def _store(settings: Settings) -> Finding:
+    from resources.errors import ExternalError
+    from resources.object_store import ObjectStore
+
+    name = f"store {settings.store_url}"
+    try:
+        store = settings.store
+        asked = ObjectStore(settings.store_url, endpoint=store.endpoint, region=store.region)
+        asked.read("does-this-answer")
+    except ExternalError as error:
+        return Finding(name, False, error.reason, error.hint or "see platform.store")
+    return Finding(name, True, "answers")
+
+
+def _registry(url: str) -> Finding:
+    import httpx
+
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=5).raise_for_status()
+    except httpx.HTTPError as error:
+        fix = "start that MLflow server, or correct platform.registry.url"
+        return Finding(f"registry {url}", False, str(error) or type(error).__name__, fix)
+    return Finding(f"registry {url}", True, "answers")
 
 
 def _runtime(settings: Settings) -> Finding:

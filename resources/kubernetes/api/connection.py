@@ -110,6 +110,11 @@ class Connection:
         finally:
             response.close()
 
+    @property
+    def configuration(self) -> Any:
+        """The client library's: where the server is, and who we are to it."""
+        return self._client.client.configuration
+
     def _once(
         self, method: str, path: str, *, action: str, secret: bool = False, **options: Any
     ) -> Any:

@@ -43,6 +43,10 @@ class NotFound(NeedsRepair):
     """There is no such object, namespace or kind."""
 
 
+class AlreadyThere(PermanentError):
+    """An object of that name exists, and one was to be made."""
+
+
 class Forbidden(NeedsRepair):
     """The platform's account has no right to do that, or no quota left."""
 
@@ -105,6 +109,8 @@ def error(given: Answer, action: str, *, secret: bool = False) -> ExternalError:
         return FieldConflict(action, owners)
     quotes = secret and (given.status not in (401, 403, 404) or "webhook" in given.message)
     said = _withheld(given) if quotes else _shortened(given.message)
+    if given.status == 409 and given.reason == "AlreadyExists":
+        return AlreadyThere(SYSTEM, action, said)
     if given.status == 410:
         return Expired(SYSTEM, action, said)
     if given.is_transient:

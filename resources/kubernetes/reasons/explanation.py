@@ -4,6 +4,7 @@ The cause that lies deepest counts: a container before its pod, a pod before wha
 lost node comes before containers: what these say was true before it was lost.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,12 @@ from resources.kubernetes.reasons.cause import Cause, Trouble
 from resources.kubernetes.reference import Object
 
 _LONGEST = 300
+#: By reason and message of an event. A container says nothing while its image is pulled again.
+_WARNINGS = (
+    (re.compile(r"Unhealthy .*failed with statuscode"), Trouble.UNHEALTHY),
+    (re.compile(r"Failed (Failed to pull image|Error: (ErrImagePull|ImagePullBackOff))"),
+     Trouble.IMAGE_PULL),
+)  # fmt: skip
 _IMAGES = {
     "InvalidImageName": Trouble.IMAGE_NAME,
     "ErrImageNeverPull": Trouble.IMAGE_NAME,
@@ -35,7 +42,8 @@ _NOT_YET = ("Progressing", "PodReadyToStartContainers")
 class Evidence:
     """What was found of an object: itself, what it made, their events, nodes, and log tails.
 
-    `logs` has the last lines of a container under `(pod, container)`.
+    `logs` has the last lines of a container under `(pod, container)`; `scarce` what an unplaced pod
+    wants and no node has free, by the pod's name.
     """
 
     found: Object | None
@@ -44,6 +52,7 @@ class Evidence:
     events: Sequence[Object] = ()
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     nodes: Sequence[Object] = ()
+    scarce: Mapping[str, str] = field(default_factory=dict)
 
 
 def explain(evidence: Evidence) -> str:
@@ -63,7 +72,7 @@ def diagnose(evidence: Evidence) -> Cause:
     for causes in (
         _of_nodes(pods, evidence.nodes),
         _of_containers(pods, evidence),
-        _of_scheduling(pods),
+        _of_scheduling(pods, evidence.scarce),
         _of_pods(pods),
         _of_refusals(objects),
         _of_events(evidence.events),
@@ -145,11 +154,12 @@ def _of_container(status: Object, who: str, words: str) -> Cause | None:
     return Cause(trouble, reason, str(status.get("name", "")))
 
 
-def _of_scheduling(pods: Iterable[Object]) -> Iterator[Cause]:
+def _of_scheduling(pods: Iterable[Object], scarce: Mapping[str, str]) -> Iterator[Cause]:
     for pod in pods:
         placed = condition_of(pod, "PodScheduled")
         if placed.get("status") == "False":
-            name, said = pod["metadata"]["name"], _shortened(str(placed.get("message", "")))
+            name = pod["metadata"]["name"]
+            said = scarce.get(name) or _shortened(str(placed.get("message", "")))
             reason = f"no node takes pod {name}: {said or placed.get('reason')}"
             yield Cause(Trouble.UNSCHEDULABLE, reason)
 
@@ -197,8 +207,9 @@ def _of_events(events: Sequence[Object]) -> Iterator[Cause]:
         who = f"{regards.get('kind', 'it')} {regards.get('name', '')}".strip()
         said = _shortened(str(each.get("message", "")))
         reason = f"{who}: {each.get('reason', 'warning')}: {said}"
-        answers = each.get("reason") == "Unhealthy" and "failed with statuscode" in said
-        yield Cause(Trouble.UNHEALTHY if answers else Trouble.WARNING, reason)
+        told = f"{each.get('reason')} {said}"
+        troubles = (trouble for words, trouble in _WARNINGS if words.match(told))
+        yield Cause(next(troubles, Trouble.WARNING), reason)
 
 
 def _of_waiting(pods: Iterable[Object]) -> Iterator[Cause]:

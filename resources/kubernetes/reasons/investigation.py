@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from resources.errors import ExternalError
 from resources.kubernetes.reasons.explanation import Evidence, troubled, when
+from resources.kubernetes.reasons.scarcity import awaited, scarcity
 from resources.kubernetes.reference import Kind, Object, Reference, uid
 
 if TYPE_CHECKING:
     from resources.kubernetes.client import Kubernetes
 
 _PODS = Kind("v1", "Pod")
+_NODES = Kind("v1", "Node")
 _EVENTS = Kind("v1", "Event")
 _MADE = (Kind("apps/v1", "Deployment"), Kind("apps/v1", "ReplicaSet"))
 _LOG_LINES = 5
@@ -44,7 +46,10 @@ def evidence(cluster: "Kubernetes", reference: Reference, found: Object | None) 
     else:
         made, pods = [], []
     events = events_of(cluster, [found, *made, *pods], reference)
-    return Evidence(found, made, pods, events, _logs(cluster, pods), nodes_of(cluster, pods))
+    return Evidence(
+        found, made, pods, events, _logs(cluster, pods), nodes_of(cluster, pods),
+        _scarce(cluster, pods),
+    )  # fmt: skip
 
 
 def nodes_of(cluster: "Kubernetes", pods: Iterable[Object]) -> list[Object]:
@@ -70,8 +75,20 @@ def events_of(
     return sorted(own, key=when)
 
 
+def _scarce(cluster: "Kubernetes", pods: Iterable[Object]) -> dict[str, str]:
+    """Asked only for pods that wait for GPUs and the like: it lists the whole cluster."""
+    waiting = [each for each in pods if awaited(each)]
+    if not waiting:
+        return {}
+    nodes, others = _listed(cluster, _NODES, None, {}), _listed(cluster, _PODS, None, {})
+    if not nodes:
+        return {}
+    found = {each["metadata"]["name"]: scarcity(each, nodes, others) for each in waiting}
+    return {name: told for name, told in found.items() if told}
+
+
 def _listed(
-    cluster: "Kubernetes", kind: Kind, namespace: str, labels: dict[str, str]
+    cluster: "Kubernetes", kind: Kind, namespace: str | None, labels: dict[str, str]
 ) -> list[Object]:
     with suppress(ExternalError):
         return cluster.listed(kind, namespace=namespace, labels=labels)

@@ -9,9 +9,11 @@ import pytest
 
 from cloud_assets.cli.commands import doctor
 from cloud_assets.cli.commands.doctor import Finding, examine
-from cloud_assets.settings import Evaluation, Ports, Root, Settings
+from cloud_assets.settings import Evaluation, Ports, Registry, Root, Settings, Store
+from cloud_assets.settings.platform import Kubernetes
 from cloud_assets.settings.serving import Serving
 from resources.errors import PermanentError
+from tests.doubles.kubernetes import kubeconfig
 
 
 @pytest.fixture
@@ -85,6 +87,30 @@ def test_a_runtime_that_is_not_installed_is_told(settings: Settings) -> None:
     vllm = settings.model_copy(update={"serving": Serving(runtime="vllm")})
     found = finding(vllm, "runtime")
     assert (found.well, found.fix) == (False, "install vllm, or set platform.serving.runtime")
+
+
+def test_on_a_cluster_the_cluster_is_looked_at_and_no_model_server_of_this_machine(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "kubeconfig").write_text(kubeconfig(f"http://127.0.0.1:{_free()}"))
+    cluster = {"runtimes": {"vllm-cpu": {"image": "v:1"}}}
+    serving = Serving.model_validate({"runtime": "vllm-cpu", "cluster": cluster})
+    kubernetes = Kubernetes(kubeconfig=tmp_path / "kubeconfig")
+    away = settings.model_copy(update={"serving": serving, "kubernetes": kubernetes})
+    assert not finding(away, "cluster").well
+    assert [each for each in examine(away) if each.what.startswith("runtime")] == []
+
+
+def test_a_bucket_that_cannot_be_reached_is_told(settings: Settings) -> None:
+    store = Store(url="s3://models", endpoint=f"http://127.0.0.1:{_free()}")
+    found = finding(settings.model_copy(update={"store": store}), "store")
+    assert (found.what, found.well) == ("store s3://models", False)
+
+
+def test_a_registry_of_others_is_asked(settings: Settings) -> None:
+    registry = Registry(url=f"http://127.0.0.1:{_free()}")
+    found = finding(settings.model_copy(update={"registry": registry}), "registry")
+    assert "platform.registry.url" in found.fix
 
 
 def test_a_missing_suite_is_told_with_its_setting(settings: Settings) -> None:

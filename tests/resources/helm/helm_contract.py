@@ -70,6 +70,18 @@ class HelmContract:
             "0.1.0",
         )
 
+    def test_what_a_release_was_given_is_read_back(self, helm: Helm, wanted: Installation) -> None:
+        assert helm.values("web", wanted.namespace) is None
+        assert helm.applied("web", wanted.namespace) == []
+        helm.install_or_upgrade(wanted)
+        kinds = {each["kind"] for each in helm.applied("web", wanted.namespace)}
+        assert kinds == {"ConfigMap", "Secret"}
+        assert helm.values("web", wanted.namespace) == wanted.values
+
+    def test_what_would_be_applied_is_told_before(self, helm: Helm, wanted: Installation) -> None:
+        assert sorted(each["kind"] for each in helm.planned(wanted)) == ["ConfigMap", "Secret"]
+        assert helm.status("web", wanted.namespace) is None
+
     def test_an_upgrade_tells_paths_and_no_secret(self, helm: Helm, wanted: Installation) -> None:
         helm.install_or_upgrade(wanted)
         other = Installation(

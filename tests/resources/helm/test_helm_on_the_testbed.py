@@ -3,13 +3,14 @@
 import os
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resources.errors import NeedsRepair, TransientError
-from resources.helm import Chart, Helm, Installation
+from resources.helm import Chart, Helm, Installation, owner
 from tests.doubles import helm_program
 from tests.doubles.charts import PLAIN, write_chart
 from tests.testbed import pins
@@ -56,6 +57,36 @@ def test_a_first_installation_that_fails_is_removed(
     assert cluster.kubectl.get("deployments", "--namespace", space)["items"] == []
 
 
+@pytest.mark.parametrize("adopts", [True, False])
+def test_what_cannot_be_made_again_outlives_a_failed_first_installation(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster, adopts: bool
+) -> None:
+    """Removing the release would remove what it took over or defines."""
+    failing = wanted(chart, space, image=ABSENT)
+    failing = replace(failing, adopts=adopts, keeps=not adopts)
+    with pytest.raises(TransientError):
+        real_helm.install_or_upgrade(failing, timeout_seconds=3)
+    cluster.kubectl.get("configmap", "web", "--namespace", space)
+    real_helm.install_or_upgrade(replace(failing, values={"image": pins.BUSYBOX_IMAGE}))
+    found = real_helm.status("web", space)
+    assert found is not None
+    assert found.status == "deployed"
+
+
+def test_a_killed_first_installation_of_what_must_stay_is_left_to_a_person(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster
+) -> None:
+    _kill_amid(chart, space, cluster, real_helm)
+    time.sleep(6)
+    kept = replace(wanted(chart, space), keeps=True)
+    with pytest.raises(NeedsRepair, match="was killed") as caught:
+        real_helm.install_or_upgrade(kept, timeout_seconds=6)
+    cluster.kubectl(*str(caught.value.hint).split("`")[1].split()[1:])
+    adopting = replace(kept, adopts=True)
+    real_helm.install_or_upgrade(adopting, timeout_seconds=60)
+    assert real_helm.install_or_upgrade(kept) == []
+
+
 def test_an_upgrade_that_fails_is_rolled_back(
     real_helm: Helm, chart: Path, space: str, cluster: Cluster
 ) -> None:
@@ -89,6 +120,27 @@ def test_an_object_of_somebody_else_is_not_taken(
         real_helm.install_or_upgrade(wanted(chart, space))
     assert "owner" in str(caught.value.hint)
     assert real_helm.status("web", space) is None
+
+
+def test_an_object_of_somebody_else_is_taken_when_asked(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster
+) -> None:
+    cluster.kubectl("create", "configmap", "web", "--namespace", space)
+    adopting = replace(wanted(chart, space), adopts=True)
+    real_helm.install_or_upgrade(adopting)
+    found = cluster.kubectl.get("configmap", "web", "--namespace", space)
+    assert found["data"] == {"greeting": "hello"}
+    assert owner(found, adopting) is None
+
+
+def test_objects_of_somebody_else_do_not_hinder_planning(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster
+) -> None:
+    cluster.kubectl("create", "configmap", "web", "--namespace", space)
+    found = cluster.kubectl.get("configmap", "web", "--namespace", space)
+    planned = real_helm.planned(wanted(chart, space))
+    assert sorted(each["kind"] for each in planned) == ["ConfigMap", "Deployment"]
+    assert owner(found, wanted(chart, space)) == "`kubectl-create`"
 
 
 @pytest.mark.parametrize("installed", [False, True])

@@ -50,6 +50,13 @@ def test_the_gateway_passes_on_to_the_stable_address(fronted: Fronted, table: Pa
     assert fronted.routes() == {"qa": ROUTE}
 
 
+def test_every_request_takes_a_connection_of_its_own_to_where_pods_are_chosen(
+    fronted: Fronted, table: Path
+) -> None:
+    fronted.route("qa", ROUTE)
+    assert routes.read(table)["qa"].balanced
+
+
 def test_an_endpoint_that_the_gateway_lost_is_not_told_as_routed(
     fronted: Fronted, table: Path
 ) -> None:

@@ -144,6 +144,21 @@ class ApplyContract:
         other = config_map(namespace, answer="43")
         assert client.apply(other, dry_run=True) == client.apply(other)
 
+    def test_what_is_made_once_is_never_overwritten(
+        self, client: Kubernetes, namespace: str
+    ) -> None:
+        made = [client.create(config_map(namespace, answer=each)) for each in ("42", "43")]
+        found = client.get(Reference("v1", "ConfigMap", "plain", namespace))
+        assert (made, found and found["data"]) == ([True, False], {"answer": "42"})
+
+    def test_a_dry_run_makes_nothing(self, client: Kubernetes, namespace: str) -> None:
+        assert client.create(config_map(namespace), dry_run=True)
+        assert client.get(Reference("v1", "ConfigMap", "plain", namespace)) is None
+
+    def test_nothing_is_made_in_a_namespace_that_is_not_there(self, client: Kubernetes) -> None:
+        with pytest.raises(NeedsRepair, match="not-there"):
+            client.create(config_map("not-there"))
+
     def test_the_manifest_is_left_as_it_was(self, client: Kubernetes, namespace: str) -> None:
         manifest = config_map(namespace, answer="42")
         before = copy.deepcopy(manifest)

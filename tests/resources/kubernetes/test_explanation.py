@@ -151,6 +151,12 @@ def test_a_pod_that_no_node_takes() -> None:
     assert told == f"no node takes pod web-1: {said}"
 
 
+def test_a_pod_that_waits_for_what_others_hold() -> None:
+    unplaced = pod(conditions=[condition("PodScheduled", "False", "Insufficient nvidia.com/gpu")])
+    told = why(unplaced, scarce={"web-1": "no free nvidia.com/gpu: pod a/b holds 1 of 1 on n"})
+    assert told == ("no node takes pod web-1: no free nvidia.com/gpu: pod a/b holds 1 of 1 on n")
+
+
 def test_a_pod_that_was_evicted() -> None:
     told = why(pod(phase="Failed", reason="Evicted", message="The node was low on resource"))
     assert told == "pod web-1 failed (Evicted): The node was low on resource"
@@ -341,10 +347,10 @@ def test_the_troubles_of_a_container_are_told_apart(status: Object, trouble: Tro
          Trouble.UNHEALTHY),
         ("Unhealthy", "Startup probe failed: connection refused", Trouble.WARNING),
         ("FailedMount", "failed with statuscode", Trouble.WARNING),
+        ("Failed", 'Failed to pull image "x:1": connection refused', Trouble.IMAGE_PULL),
+        ("Failed", "Error: ImagePullBackOff", Trouble.IMAGE_PULL),
     ],
 )  # fmt: skip
-def test_a_server_that_answers_its_probe_wrongly_is_told_from_one_that_does_not(
-    reason: str, said: str, trouble: Trouble
-) -> None:
+def test_warnings_are_told_apart(reason: str, said: str, trouble: Trouble) -> None:
     event = {**warning(said, at="2026-01-01T00:00:00Z"), "reason": reason}
     assert diagnose(Evidence(DEPLOYMENT, events=[event])).trouble == trouble

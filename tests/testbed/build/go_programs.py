@@ -6,6 +6,7 @@ The module proxy is the only source; checksums are those of Go's checksum databa
 import functools
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.testbed import pins
 from tests.testbed.build import commands
 from tests.testbed.build.cache import Artefact
 
+KSERVE = "github.com/kserve/kserve"
+CERT_MANAGER = "github.com/cert-manager/cert-manager"
 _ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
 _KUBERNETES_COMMANDS = (
     "kube-apiserver",
@@ -26,29 +29,8 @@ _COREDNS_PLUGINS = (
     "cache", "errors", "forward", "health", "kubernetes", "log", "loop", "ready", "reload",
 )  # fmt: skip
 _MODULE = "module testbed\n\ngo 1.24\n"
-_PAUSE = """package main
-
-import (
-	"os"
-	"os/signal"
-	"syscall"
-)
-
-func main() {
-	received := make(chan os.Signal, 8)
-	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
-	for each := range received {
-		if each != syscall.SIGCHLD {
-			os.Exit(0)
-		}
-		for {
-			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {
-				break
-			}
-		}
-	}
-}
-"""
+#: Programs of ours, a file each.
+_SOURCES = Path(__file__).with_name("go")
 
 
 def kubernetes() -> Artefact:
@@ -79,7 +61,12 @@ def coredns() -> Artefact:
 
 def pause() -> Artefact:
     """The process that holds a pod's namespaces and reaps what is orphaned in them."""
-    return _from_source("pause", _PAUSE)
+    return _from_source("pause", _source("pause"))
+
+
+def healthy() -> Artefact:
+    """A program that says that it is healthy and does nothing, in the place of an operator."""
+    return _from_source("healthy", _source("healthy"))
 
 
 def metrics_server() -> Artefact:
@@ -89,11 +76,43 @@ def metrics_server() -> Artefact:
 
 
 def kserve() -> Artefact:
-    return _in_module("kserve-controller", "github.com/kserve/kserve", pins.KSERVE, "./cmd/manager")
+    return _in_module("kserve-controller", KSERVE, pins.KSERVE, "./cmd/manager")
+
+
+def cert_manager() -> Artefact:
+    """Controller, webhook and cainjector in one: its library's code, started by a file of ours.
+
+    Its own commands are nested modules that the proxy does not have, and the library keeps what
+    they need to itself; so the file is built as a part of the module.
+    """
+    module = (CERT_MANAGER, pins.CERT_MANAGER)
+    source = _source("cert_manager")
+
+    def build(draft: Path) -> None:
+        copy = draft / "module"
+        shutil.copytree(module_folder(*module), copy)
+        for each in (copy, *copy.rglob("*")):
+            each.chmod(0o755)
+        (copy / "testbed").mkdir()
+        (copy / "testbed" / "main.go").write_text(source, "utf-8")
+        _compile(copy, ["./testbed"], output=draft / "cert-manager")
+        shutil.rmtree(copy)
+
+    return Artefact("cert-manager", "\n".join([_go_version(), *module, source]), build)
+
+
+def kube_rbac_proxy() -> Artefact:
+    name = "kube-rbac-proxy"
+    return _in_module(name, f"github.com/brancz/{name}", pins.KUBE_RBAC_PROXY, f"./cmd/{name}")
 
 
 def minio() -> Artefact:
     return _in_module("minio", "github.com/minio/minio", pins.MINIO, ".")
+
+
+def versitygw() -> Artefact:
+    module = "github.com/versity/versitygw"
+    return _in_module("versitygw", module, pins.VERSITYGW, "./cmd/versitygw")
 
 
 @functools.cache
@@ -123,6 +142,10 @@ def _in_own_module(
 
     recipe = "\n".join([_go_version(), flags, *wanted])
     return Artefact(name, recipe, build)
+
+
+def _source(name: str) -> str:
+    return (_SOURCES / f"{name}.go").read_text("utf-8")
 
 
 def _staging() -> str:

@@ -17,6 +17,8 @@ from tests.testbed.build.docker_archive import Image
 
 ARCHIVE = "image.tar"
 _REQUIREMENTS = Path(__file__).with_name("python_requirements.txt")
+_MLFLOW_REQUIREMENTS = Path(__file__).with_name("mlflow_requirements.txt")
+_LEFT_OUT = tuple(f"/usr/share/{each}/*" for each in ("doc", "man", "locale"))
 _SITE = "usr/local/lib/python3.11/dist-packages"
 _INITIALIZER = "storage-initializer/scripts/initializer-entrypoint"
 #: Who runs where a pod says `runAsNonRoot` and nothing more.
@@ -31,13 +33,20 @@ def all_images() -> list[Artefact]:
         (pins.METRICS_SERVER_IMAGE, "/metrics-server"): go_programs.metrics_server(),
         (pins.KSERVE_IMAGE, "/manager"): go_programs.kserve(),
         (pins.MINIO_IMAGE, "/usr/bin/minio"): go_programs.minio(),
+        (pins.VERSITYGW_IMAGE, "/usr/bin/versitygw"): go_programs.versitygw(),
+        (pins.KUBE_RBAC_PROXY_IMAGE, "/kube-rbac-proxy"): go_programs.kube_rbac_proxy(),
+        (pins.GPU_OPERATOR_IMAGE, "/usr/bin/gpu-operator"): go_programs.healthy(),
     }
-    made = [_static(name, target, program) for (name, target), program in static.items()]
-    return [*made, _busybox(), python()]
+    made = [
+        _static({name: (target,)}, target, program) for (name, target), program in static.items()
+    ]
+    roles = {name: ("/cert-manager", role) for role, name in pins.CERT_MANAGER_IMAGES.items()}
+    certificates = _static(roles, "/cert-manager", go_programs.cert_manager())
+    return [*made, certificates, _busybox(), python(), mlflow(), postgresql()]
 
 
-def _static(name: str, target: str, program: Artefact) -> Artefact:
-    """An image with one static program and a /tmp."""
+def _static(names: Mapping[str, tuple[str, ...]], target: str, program: Artefact) -> Artefact:
+    """Images with one static program and a /tmp, each name with an entry point of its own."""
 
     def build(draft: Path) -> None:
         (binary,) = (each for each in have(program).iterdir() if each.is_file())
@@ -45,11 +54,14 @@ def _static(name: str, target: str, program: Artefact) -> Artefact:
         with tarfile.open(layer, "w") as tar:
             _add_tmp(tar)
             docker_archive.add_bytes(tar, target.strip("/"), binary.read_bytes(), mode=0o755)
-        image = Image(name, [layer], entrypoint=[target], user=_NOBODY)
-        docker_archive.write(draft / ARCHIVE, [image])
+        images = [
+            Image(name, [layer], entrypoint=entrypoint, user=_NOBODY)
+            for name, entrypoint in names.items()
+        ]
+        docker_archive.write(draft / ARCHIVE, images)
         layer.unlink()
 
-    recipe = f"{_code(_static)}\n{name}\n{target}\n{program.path.name}"
+    recipe = f"{_code(_static)}\n{names}\n{target}\n{program.path.name}"
     return Artefact(f"image-{program.name}", recipe, build)
 
 
@@ -76,7 +88,7 @@ def _busybox() -> Artefact:
 def _debian() -> Artefact:
     """`base.tar`: Debian's smallest system with its Python and busybox."""
 
-    left_out = [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")]
+    left_out = [f"--dpkgopt=path-exclude={each}" for each in _LEFT_OUT]
     command = ["mmdebstrap", "--variant=minbase", "--include=python3,busybox", "--quiet", *left_out]
 
     def build(draft: Path) -> None:
@@ -99,7 +111,7 @@ def python() -> Artefact:
         script.parent.mkdir(parents=True)
         shutil.copy(go_programs.module_folder(*folder) / "python" / _INITIALIZER, script)
         script.chmod(0o755)
-        _install(tree)
+        _install(tree, _REQUIREMENTS)
         layer = draft / "packages.tar"
         commands.run(["tar", "-cf", layer, "-C", tree, _SITE, _INITIALIZER])
         docker_archive.write(draft / ARCHIVE, _python_images([base, layer]))
@@ -112,14 +124,68 @@ def python() -> Artefact:
     return Artefact("image-python", recipe, build)
 
 
-def _install(tree: Path) -> None:
+def mlflow() -> Artefact:
+    """MLflow's server with uvloop, PostgreSQL and S3, above the same Debian."""
+    debian = _debian()
+
+    def build(draft: Path) -> None:
+        base, tree, layer = have(debian) / "base.tar", draft / "tree", draft / "packages.tar"
+        tree.mkdir(mode=0o755)
+        commands.run(["tar", "-xf", base, "-C", tree, "--exclude=./dev/*"])
+        _install(tree, _MLFLOW_REQUIREMENTS)
+        commands.run(["tar", "-cf", layer, "-C", tree, _SITE])
+        image = Image(
+            pins.MLFLOW_IMAGE, [base, layer], user=_NOBODY,
+            environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        docker_archive.write(draft / ARCHIVE, [image])
+        shutil.rmtree(tree)
+        layer.unlink()
+
+    code = _code(mlflow, _install)
+    pinned = _MLFLOW_REQUIREMENTS.read_text("utf-8")
+    return Artefact(
+        "image-mlflow", f"{code}\n{pins.MLFLOW_IMAGE}\n{debian.path.name}\n{pinned}", build
+    )
+
+
+def postgresql() -> Artefact:
+    """PostgreSQL with its extensions; the user has the number that the upstream image gives it."""
+    user = "postgres:x:999:999:PostgreSQL:/var/lib/postgresql:/bin/sh"
+    commands_before = (
+        f'echo "{user}" >> "$1/etc/passwd"; echo "postgres:x:999:" >> "$1/etc/group"',
+        'mkdir -p "$1/etc/postgresql-common"',
+        'echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"',
+    )
+    # What compiles queries is a hundred megabytes, and off where it is not there.
+    left_out = (*_LEFT_OUT, "/usr/lib/*/libLLVM*", "/usr/lib/postgresql/*/lib/bitcode/*",
+                "/usr/lib/postgresql/*/lib/llvmjit*")  # fmt: skip
+    command = [
+        "mmdebstrap", "--variant=minbase", "--include=postgresql-15", "--quiet",
+        *(f"--dpkgopt=path-exclude={each}" for each in left_out),
+        *(f"--essential-hook={each}" for each in commands_before),
+    ]  # fmt: skip
+
+    def build(draft: Path) -> None:
+        layer = draft / "base.tar"
+        commands.run([*command, pins.DEBIAN, layer])
+        path = "/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        image = Image(pins.POSTGRESQL_IMAGE, [layer], user="999", environment={"PATH": path})
+        docker_archive.write(draft / ARCHIVE, [image])
+        layer.unlink()
+
+    recipe = [_code(postgresql), pins.POSTGRESQL_IMAGE, *command, pins.DEBIAN]
+    return Artefact("image-postgresql", "\n".join(recipe), build)
+
+
+def _install(tree: Path, requirements: Path) -> None:
     """Put the pinned packages into the tree, with the byte code of the tree's own Python."""
     site = tree / _SITE
     commands.run(
         [_uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--link-mode=copy",
          "--python", sys.executable, "--python-version", "3.11",
          "--python-platform", "x86_64-manylinux_2_36",
-         "--target", site, "--requirement", _REQUIREMENTS]
+         "--target", site, "--requirement", requirements]
     )  # fmt: skip
     shutil.rmtree(site / "bin", ignore_errors=True)
     commands.run(["chroot", tree, "python3", "-m", "compileall", "-q", f"/{_SITE}"])

@@ -1,0 +1,1 @@
+"""The manifests of the services, a module each, from settings alone. Pure."""

@@ -1,0 +1,22 @@
+"""What came of trying a service out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NewType
+
+#: One thing that a service does not do, in a sentence without a full stop.
+Problem = NewType("Problem", str)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Whether it does what it is for; `why` where it does not, and the figures that were seen."""
+
+    passed: bool
+    why: str = ""
+    figures: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+def of(problems: Sequence[Problem], **figures: str | int | float | bool) -> Outcome:
+    """Passed where there are no problems."""
+    return Outcome(not problems, "; ".join(problems), figures)
