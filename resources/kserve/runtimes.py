@@ -37,7 +37,7 @@ _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoS
 #: Kubernetes leaves a pod on a lost node for 300 s before another takes its place. By the time that
 #: a node counts as lost it has been silent for 40 to 50 s, and a model server has no state to save.
 _LOST_NODE_SECONDS = 30
-_STAYS = [
+_LOST_NODE_TOLERATIONS = [
     {
         "key": f"node.kubernetes.io/{each}",
         "operator": "Exists",
@@ -118,10 +118,11 @@ def _spec(image: RuntimeImage) -> dict[str, Any]:
 
 
 def _placement(image: RuntimeImage) -> dict[str, Any]:
-    """Which nodes it may run on, and stay on; a taint keeps others off the nodes with GPUs."""
+    """Which nodes it may run on; a taint keeps others off the nodes with GPUs."""
     nodes = image.nodes if image.nodes is not None else _GPU_NODES if image.gpus else {}
     selector = {"nodeSelector": dict(nodes)} if nodes else {}
-    return {**selector, "tolerations": [*_STAYS, *([_GPU_TOLERATION] if image.gpus else [])]}
+    gpu = [_GPU_TOLERATION] if image.gpus else []
+    return {**selector, "tolerations": [*_LOST_NODE_TOLERATIONS, *gpu]}
 
 
 def _container(image: RuntimeImage) -> dict[str, Any]:

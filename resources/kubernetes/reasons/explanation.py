@@ -51,8 +51,8 @@ class Evidence:
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    nodes: Sequence[Object] = ()
     scarce: Mapping[str, str] = field(default_factory=dict)
+    nodes: Sequence[Object] = ()
 
 
 def explain(evidence: Evidence) -> str:

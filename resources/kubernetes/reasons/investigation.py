@@ -46,10 +46,8 @@ def evidence(cluster: "Kubernetes", reference: Reference, found: Object | None) 
     else:
         made, pods = [], []
     events = events_of(cluster, [found, *made, *pods], reference)
-    return Evidence(
-        found, made, pods, events, _logs(cluster, pods), nodes_of(cluster, pods),
-        _scarce(cluster, pods),
-    )  # fmt: skip
+    logs, scarce = _logs(cluster, pods), _scarce(cluster, pods)
+    return Evidence(found, made, pods, events, logs, scarce, nodes_of(cluster, pods))
 
 
 def nodes_of(cluster: "Kubernetes", pods: Iterable[Object]) -> list[Object]:
