@@ -13,7 +13,7 @@ from resources.errors import DeadlineExceeded, TransientError
 from resources.kserve import KServe, Site, manifests
 from resources.kserve.names import PREDICTOR_LABEL
 from resources.kserve.runtimes import SERVERS, Server
-from resources.kubernetes import Kubernetes, Object
+from resources.kubernetes import Kubernetes, Object, Reference
 from resources.serving import Servable, SlotState
 from tests.resources.kserve.conftest import ABSENT, START_SECONDS, pods, with_image
 from tests.resources.serving_contract import route_to
@@ -166,3 +166,15 @@ def test_a_start_that_was_cut_off_under_other_settings_goes_on_under_these(
     backend.cluster.apply(manifests.inference_service(servable, mistaken.site))
     until(lambda: pods(backend, servable))
     assert backend.serve(servable, timeout_seconds=START_SECONDS).slot.state is SlotState.READY
+
+
+def test_what_has_been_up_goes_on_as_it_was_started_though_the_settings_are_wrong_now(
+    backend: KServe, site: Site, servable: Servable
+) -> None:
+    backend.serve(servable, timeout_seconds=START_SECONDS)
+    [before] = pods(backend, servable)
+    backend.cluster.delete(Reference.of({**before, "apiVersion": "v1", "kind": "Pod"}))
+    until(lambda: backend.slots()[0].state is SlotState.STARTING)
+    mistaken = KServe(backend.cluster, with_image(site, image=ABSENT))
+    served = mistaken.serve(servable, timeout_seconds=START_SECONDS)
+    assert (served.slot.state, served.mended) == (SlotState.READY, ())
