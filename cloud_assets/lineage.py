@@ -15,15 +15,17 @@ from pydantic import BaseModel, ValidationError
 from cloud_assets.documents import Manifest, Outcome
 from cloud_assets.identity import StorePaths, record_of
 from cloud_assets.settings import Settings
+from cloud_assets.stages import WAITS_TAG
 from resources.errors import AiHowError, NeedsRepair, PermanentError, TransientError, UsageError
 from resources.mlflow import Registry, Version
 from resources.object_store import ObjectStore
-from resources.serving import Servable
+from resources.serving import OnWait, Servable
 
 D = TypeVar("D", bound=BaseModel)
 
 RETRIES = 3
 RETRY_SECONDS = 2
+_LONGEST_WAIT = 500
 
 
 @contextmanager
@@ -44,6 +46,30 @@ def outcomes() -> Iterator[None]:
             metadata={"fix": error.hint or "", "outcome": outcome.value},
             allow_retries=False,
         ) from error
+
+
+@contextmanager
+def waiting(context: dg.AssetExecutionContext) -> Iterator[OnWait]:
+    """Takes in what a stage waits for, for the run's log and beside its state in the lists.
+
+    A run that ends badly keeps its last reason: it counts only while the run is under way.
+    """
+    said = ""
+
+    def say(reason: str) -> None:
+        nonlocal said
+        if reason != said:
+            said = reason
+            context.log.info(f"it waits: {reason}")
+            tag(reason)
+
+    def tag(reason: str) -> None:
+        tags = {WAITS_TAG: reason[:_LONGEST_WAIT]}
+        context.instance.add_run_tags(context.run.run_id, tags)
+
+    yield say
+    if said:
+        tag("")
 
 
 def read_document(store: ObjectStore, name: str, kind: type[D]) -> D | None:

@@ -69,9 +69,9 @@ def _of(champion: Version, route: Route | None, slots: Sequence[Slot]) -> Differ
     if slot.state is SlotState.FAILED:
         return Difference(f"{model}: the champion's model server failed: {slot.reason}")
     if slot.state is SlotState.STARTING:
-        # What runs it starts it again, and does so sooner.
+        # Where it has no address somebody must see to that; else it is being started again.
         reason = f"{model}: the champion's model server is not up: {slot.reason}"
-        return Difference(reason, repairs=False)
+        return Difference(reason, repairs=not slot.url)
     return None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from cloud_assets import keys
 from cloud_assets.documents import Manifest
 from cloud_assets.identity import StorePaths
 from cloud_assets.lineage import (
@@ -29,7 +30,7 @@ from resources.errors import (
     TransientError,
     UsageError,
 )
-from tests.doubles.world import World, a_world
+from tests.doubles.world import World, a_world, complaint
 
 KEY = "qa.run.100"
 
@@ -164,3 +165,29 @@ def test_figures_of_what_is_not_registered_are_left_out(world: World) -> None:
     world.registry.versions.clear()
     record_figures(world.registry, manifest, {"accuracy": 1.0}, "capitals")
     assert world.registry.figures == {}
+
+
+def test_what_a_start_waits_for_is_in_the_log_and_on_the_run_until_it_is_up(world: World) -> None:
+    world.publish(100)
+    world.serving.waits = ("no node takes it", "no node takes it", "it is not ready yet")
+    result = world.run(keys.INFERENCE_SERVICE)
+    said = [each.user_message for each in world.instance.all_logs(result.run_id)]
+    run = world.instance.get_run_by_id(result.run_id)
+    assert [each for each in said if each.startswith("it waits")] == [
+        "it waits: no node takes it",
+        "it waits: it is not ready yet",
+    ]
+    assert run is not None
+    assert run.tags[keys.WAITS_TAG] == ""
+
+
+def test_what_a_start_that_failed_waited_for_stays_on_the_run(world: World) -> None:
+    world.publish(100)
+    world.serving.waits = ("no node takes it",)
+    manifest = published(world.store, "qa.run.100")
+    world.serving.broken[world.store.url(manifest.prefix)] = "odd shape"
+    result = world.run(keys.INFERENCE_SERVICE)
+    run = world.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[keys.WAITS_TAG] == "no node takes it"
+    assert "odd shape" in complaint(result)

@@ -15,7 +15,7 @@ from cloud_assets.benchmarks.metadata import (
 )
 from cloud_assets.documents import Manifest, Verdict
 from cloud_assets.identity import CheckpointKey, StorePaths, trend_page_path
-from cloud_assets.lineage import outcomes, place, published, record_figures, servable
+from cloud_assets.lineage import outcomes, place, published, record_figures, servable, waiting
 from cloud_assets.reports.publication import (
     published_manifests,
     stored_rows,
@@ -23,7 +23,6 @@ from cloud_assets.reports.publication import (
     write_trend_page,
 )
 from cloud_assets.settings import Settings
-from cloud_assets.waiting import waiting
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend, borrowed

@@ -8,9 +8,8 @@ from cloud_assets.evaluation.gate import champion_report, evaluate, suite_of
 from cloud_assets.evaluation.quality import judged
 from cloud_assets.evaluation.quality import quality_report as report_of
 from cloud_assets.identity import StorePaths
-from cloud_assets.lineage import outcomes, place, published, record_figures, servable
+from cloud_assets.lineage import outcomes, place, published, record_figures, servable, waiting
 from cloud_assets.settings import Settings
-from cloud_assets.waiting import waiting
 from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 from resources.serving import ServingBackend, borrowed

@@ -8,7 +8,7 @@ import dagster as dg
 from cloud_assets import keys
 from cloud_assets.documents import BenchmarkReport, Decision, Outcome, QualityReport
 from cloud_assets.identity import CheckpointKey, StorePaths
-from cloud_assets.lineage import outcomes, published, read_document, registered, servable
+from cloud_assets.lineage import outcomes, published, read_document, registered, servable, waiting
 from cloud_assets.serving.promotion import (
     drop_stale_candidate,
     kept,
@@ -18,7 +18,6 @@ from cloud_assets.serving.promotion import (
 from cloud_assets.serving.release import Ruling, decide
 from cloud_assets.serving.world import World, at_rest
 from cloud_assets.settings import Settings
-from cloud_assets.waiting import waiting
 from resources.errors import PermanentError
 from resources.mlflow import OUTCOME_TAG, Registry, Version
 from resources.object_store import ObjectStore

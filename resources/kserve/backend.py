@@ -20,6 +20,7 @@ from resources.kserve.site import Site
 from resources.kserve.slots.removal import remove
 from resources.kserve.slots.start import Start, state_of
 from resources.kubernetes import Change, Kind, Kubernetes, Object, Reference, apply_all
+from resources.kubernetes.conditions import has_been_up
 from resources.kubernetes.order import labels
 from resources.serving import (
     OnWait,
@@ -84,8 +85,8 @@ class KServe:
         except (PermanentError, TransientError):
             # What it lacked may be of the site's own, which is made anew the next time.
             self._prepared = False
-            if change.outcome == "created":
-                with suppress(ExternalError):
+            with suppress(ExternalError):
+                if change.outcome == "created" or not self._has_been_up(name):
                     remove(self.cluster, self.site, name)
             raise
         if not reused:
@@ -167,26 +168,40 @@ class KServe:
     def _make(self, servable: Servable, name: str) -> tuple[bool, Change]:
         """Have the InferenceService; whether it was up, and what that changed.
 
-        One that is up is left as it was started, so that a mistake in the settings since cannot
-        take it down; but what somebody changed in it by hand is put right.
+        One that has been up is left as it was started, so that a mistake in the settings since
+        cannot take it down; but what somebody changed in it by hand is put right.
         """
         if not self._prepared:
             self.prepare()
         reference = manifests.slot_reference(self.site, name)
         found = self.cluster.get(reference)
-        if found is not None and _is_beyond_use(found):
-            remove(self.cluster, self.site, name)
-            found = None
-        ready = found is not None and state_of(found)[0] is SlotState.READY
+        if found is None:
+            return False, self._apply(manifests.inference_service(servable, self.site))
+        ready, started = state_of(found)[0] is SlotState.READY, manifests.as_started(found)
+        altered = manifests.altered(found, started) if started else ""
         wanted = manifests.inference_service(servable, self.site)
-        started = manifests.as_started(found) if found else None
-        if found and started and manifests.served(started) == servable:
-            altered = manifests.altered(found, started)
+        if started and manifests.served(started) == servable:
             if ready and not altered:
                 return True, Change(reference, "unchanged")
-            wanted = started if altered else wanted
+            kept = ready or altered or self._has_been_up(name)
+            wanted = started if kept and self._has_runtime_of(started) else wanted
+        if _is_beyond_use(found, altered):
+            remove(self.cluster, self.site, name)
+        return ready, self._apply(wanted)
+
+    def _apply(self, manifest: Object) -> Change:
         with _site_at_fault():
-            return ready, self.cluster.apply(wanted, force=True)
+            return self.cluster.apply(manifest, force=True)
+
+    def _has_been_up(self, name: str) -> bool:
+        namespace = self.site.namespace
+        deployment = Reference("apps/v1", "Deployment", names.predictor_name(name), namespace)
+        return has_been_up(self.cluster.get(deployment))
+
+    def _has_runtime_of(self, manifest: Object) -> bool:
+        name = manifest["spec"]["predictor"]["model"]["runtime"]
+        runtime = Reference(runtimes.API_VERSION, runtimes.KIND, name, self.site.namespace)
+        return self.cluster.get(runtime) is not None
 
     def _is_as_put(self, service: Object) -> bool:
         model, route = manifests.routed(service)
@@ -234,13 +249,10 @@ class KServe:
         return service_url(self.cluster, self.site, names.predictor_name(name))
 
 
-def _is_beyond_use(found: Object) -> bool:
+def _is_beyond_use(found: Object, altered: str) -> bool:
     """It is going already, or it failed and nobody but us is to blame for how it is."""
-    if "deletionTimestamp" in found["metadata"]:
-        return True
-    started = manifests.as_started(found)
-    changed = started is not None and manifests.altered(found, started)
-    return state_of(found)[0] is SlotState.FAILED and not changed
+    going = "deletionTimestamp" in found["metadata"]
+    return going or (state_of(found)[0] is SlotState.FAILED and not altered)
 
 
 @contextmanager

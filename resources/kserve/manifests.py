@@ -51,8 +51,12 @@ def altered(found: Object, manifest: Object) -> str:
 
 
 def _altered(wanted: Any, found: Any, path: str) -> Iterator[str]:
-    """What others added beside our fields is no matter: an apply would leave it as well."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+    """What others added beside our fields is no matter: an apply would leave it as well.
+
+    A selector is one value, which means something else with more in it.
+    """
+    whole = path.endswith(".selector")
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping) and not whole:
         for key, value in wanted.items():
             yield from _altered(value, found.get(key), f"{path}.{key}")
     elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):

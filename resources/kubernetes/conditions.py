@@ -44,6 +44,11 @@ def condition_of(found: Object | None, kind: str) -> Object:
     return next((each for each in listed if each.get("type") == kind), {})
 
 
+def has_been_up(deployment: Object | None) -> bool:
+    """Whether all replicas of its present template were up at one time, as they may be no more."""
+    return condition_of(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+
+
 def is_lost(node: Object) -> bool:
     """Whether a node's kubelet is not at work, or nobody has heard of it for too long."""
     return condition_of(node, "Ready").get("status") != "True"

@@ -11,10 +11,13 @@ import httpx
 class Clients:
     """Each asks one request after the other, on a connection of its own each, at its address."""
 
-    def __init__(self, addresses: Sequence[str], request: dict[str, Any]) -> None:
+    def __init__(
+        self, addresses: Sequence[str], request: dict[str, Any], *, pause_seconds: float = 0.0
+    ) -> None:
         self.answered = 0
         self.failed: list[str] = []
         self._request = request
+        self._pause_seconds = pause_seconds
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._ask, args=(each,)) for each in addresses]
@@ -37,7 +40,7 @@ class Clients:
     def _ask(self, address: str) -> None:
         no_reuse = httpx.Limits(max_keepalive_connections=0)
         with httpx.Client(base_url=address, timeout=60, limits=no_reuse) as client:
-            while not self._over.is_set():
+            while not self._over.wait(self._pause_seconds):
                 problem = self._problem(client)
                 with self._lock:
                     self.answered += 1

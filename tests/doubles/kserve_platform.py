@@ -1,17 +1,16 @@
 """A whole platform whose store is S3 and whose model servers are pods of a real cluster."""
 
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from minio import Minio
 
 from resources.kserve import KServe, Site
 from resources.kubernetes import Kubernetes
+from tests.doubles.clients import Clients
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 from tests.testbed import pins
 from tests.testbed.cluster import S3, Cluster
@@ -54,22 +53,8 @@ def backend_of(platform: EmbeddedPlatform, cluster: Cluster) -> KServe:
 @contextmanager
 def answering(backend: KServe) -> Iterator[None]:
     """Within, the endpoint answers every time that it is asked; raises AssertionError else."""
-    url = f"{backend.address(MODEL)}/v1/completions"
-    over, answers = threading.Event(), list[int]()
-
-    def ask() -> None:
-        request = {"model": MODEL, "prompt": "Question: ", "max_tokens": 1}
-        while not over.wait(0.2):
-            try:
-                answers.append(httpx.post(url, json=request, timeout=30).status_code)
-            except httpx.HTTPError:
-                answers.append(0)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    request = {"model": MODEL, "prompt": "Question: ", "max_tokens": 1}
+    with Clients([backend.address(MODEL)], request, pause_seconds=0.2) as clients:
         yield
-    finally:
-        over.set()
-        asking.join()
-    assert set(answers) == {200}, answers
+    assert clients.failed == []
+    assert clients.answered

@@ -93,12 +93,12 @@ class MemoryServing:
             if slot.key == key:
                 self._slots[name] = replace(slot, altered=altered)
 
-    def restart(self, key: str, reason: str) -> None:
+    def restart(self, key: str, reason: str, *, url: str = "") -> None:
         """Let the slots of a checkpoint be on their way up, as after the death of a node."""
         for name, slot in self._slots.items():
             if slot.key == key:
                 state = SlotState.STARTING
-                self._slots[name] = replace(slot, url="", state=state, reason=reason)
+                self._slots[name] = replace(slot, url=url, state=state, reason=reason)
 
     @property
     def up(self) -> list[str]:

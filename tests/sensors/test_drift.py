@@ -127,13 +127,14 @@ def test_a_champion_whose_server_somebody_changed_is_told_with_what_was_changed(
     assert found.sentence == "qa: somebody changed the champion's model server: .spec.replicas"
 
 
-def test_a_champion_that_is_being_started_again_needs_no_repair(
-    registry: MemoryRegistry, serving: MemoryServing
+@pytest.mark.parametrize(("url", "repairs"), [("", True), ("http://127.0.0.1:1", False)])
+def test_a_champion_that_is_not_up_is_seen_to_where_it_has_no_address_any_more(
+    registry: MemoryRegistry, serving: MemoryServing, url: str, repairs: bool
 ) -> None:
     promoted(registry, serving)
-    serving.restart(KEY, "no node takes it")
+    serving.restart(KEY, "no node takes it", url=url)
     [found] = differences(["qa"], registry, serving)
-    assert not found.repairs
+    assert found.repairs == repairs
     assert found.sentence == "qa: the champion's model server is not up: no node takes it"
 
 
@@ -403,7 +404,7 @@ def test_a_champion_that_is_being_started_again_is_told_in_the_tick(
     tick: Tick, registry: MemoryRegistry, serving: MemoryServing
 ) -> None:
     promoted(registry, serving)
-    serving.restart(KEY, "no node takes it")
+    serving.restart(KEY, "no node takes it", url="http://127.0.0.1:1")
     [skip] = tick()
     assert isinstance(skip, dg.SkipReason)
     assert "is not up: no node takes it" in (skip.skip_message or "")

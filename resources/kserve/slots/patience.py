@@ -127,12 +127,12 @@ def cause_of(found: Object | None, told: Cause) -> Cause:
 class Patience:
     """What one start has met so far; `now` is any clock in seconds that goes on."""
 
-    _first: dict[tuple[str, str], float] = field(default_factory=dict)
+    _first: dict[Rule, float] = field(default_factory=dict)
 
     def given_up(self, cause: Cause, now: float) -> bool:
         """Whether the cause has gone on for too long.
 
         It need not have been there all the time: a container that crashes also runs in between.
         """
-        first = self._first.setdefault((cause.trouble, cause.about), now)
-        return now - first >= rule_of(cause).seconds
+        rule = rule_of(cause)
+        return now - self._first.setdefault(rule, now) >= rule.seconds

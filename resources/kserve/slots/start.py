@@ -40,12 +40,13 @@ _LOG_LINES = 200
 def state_of(found: Object) -> tuple[SlotState, str]:
     """The state of an InferenceService by its own status, and its words where it is not ready."""
     ready, model = condition_of(found, "Ready"), _model_status(found)
+    if ready.get("status") == "True":
+        # Whatever befalls a further pod, or the runtime that it was started by.
+        return SlotState.READY, ""
     if model.get("transitionStatus") in _FAILED:
         failure = model.get("lastFailureInfo") or {}
         words = f"{failure.get('reason', 'failed')}: {failure.get('message', '')}".strip(": ")
         return SlotState.FAILED, words
-    if ready.get("status") == "True":
-        return SlotState.READY, ""
     return SlotState.STARTING, str(ready.get("message") or "KServe says nothing of it yet")
 
 

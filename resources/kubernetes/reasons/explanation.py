@@ -4,6 +4,7 @@ The cause that lies deepest counts: a container before its pod, a pod before wha
 lost node comes before containers: what these say was true before it was lost.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,12 @@ from resources.kubernetes.reasons.cause import Cause, Trouble
 from resources.kubernetes.reference import Object
 
 _LONGEST = 300
+#: By reason and message of an event. A container says nothing while its image is pulled again.
+_WARNINGS = (
+    (re.compile(r"Unhealthy .*failed with statuscode"), Trouble.UNHEALTHY),
+    (re.compile(r"Failed (Failed to pull image|Error: (ErrImagePull|ImagePullBackOff))"),
+     Trouble.IMAGE_PULL),
+)  # fmt: skip
 _IMAGES = {
     "InvalidImageName": Trouble.IMAGE_NAME,
     "ErrImageNeverPull": Trouble.IMAGE_NAME,
@@ -200,8 +207,9 @@ def _of_events(events: Sequence[Object]) -> Iterator[Cause]:
         who = f"{regards.get('kind', 'it')} {regards.get('name', '')}".strip()
         said = _shortened(str(each.get("message", "")))
         reason = f"{who}: {each.get('reason', 'warning')}: {said}"
-        answers = each.get("reason") == "Unhealthy" and "failed with statuscode" in said
-        yield Cause(Trouble.UNHEALTHY if answers else Trouble.WARNING, reason)
+        told = f"{each.get('reason')} {said}"
+        troubles = (trouble for words, trouble in _WARNINGS if words.match(told))
+        yield Cause(next(troubles, Trouble.WARNING), reason)
 
 
 def _of_waiting(pods: Iterable[Object]) -> Iterator[Cause]:

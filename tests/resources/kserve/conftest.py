@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,20 +50,26 @@ def store(s3: S3) -> Iterator[Store]:
     client.remove_bucket(name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kubernetes(cluster: Cluster) -> Kubernetes:
     return Kubernetes(cluster.kubeconfig)
 
 
-@pytest.fixture
-def site(cluster: Cluster, kubernetes: Kubernetes, s3: S3) -> Iterator[Site]:
+@contextmanager
+def site_on(cluster: Cluster, s3: S3) -> Iterator[Site]:
     """With namespace, runtimes, account and credentials applied."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     bucket = Bucket(s3.endpoint, access_key=s3.access_key, secret_key=s3.secret_key)
     made = Site(name, {"mlx": MLX}, bucket)
-    KServe(kubernetes, made).prepare()
+    KServe(Kubernetes(cluster.kubeconfig), made).prepare()
     yield made
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def site(cluster: Cluster, s3: S3) -> Iterator[Site]:
+    with site_on(cluster, s3) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +80,7 @@ def location(store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
     return store.put(directory, "good")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def servable(location: str) -> Servable:
     return Servable("QA.Run_1.100", "qa", "a" * 64, location, "mlx")
 

@@ -3,7 +3,6 @@
 What fails by itself is `test_failures`' business.
 """
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from resources.errors import DeadlineExceeded, TransientError
 from resources.kserve import KServe, Site, manifests
 from resources.kserve.names import PREDICTOR_LABEL
 from resources.kserve.runtimes import SERVERS, Server
-from resources.kubernetes import Kubernetes, Object
+from resources.kubernetes import Kubernetes, Object, Reference
 from resources.serving import Servable, SlotState
 from tests.resources.kserve.conftest import ABSENT, START_SECONDS, pods, with_image
 from tests.resources.serving_contract import route_to
@@ -62,7 +61,7 @@ def test_a_candidate_whose_node_is_lost_is_told_so_and_taken_away_without_its_wo
     cluster: Cluster, second: str, backend: KServe, servable: Servable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setitem(SERVERS, "mlx", Server(("sh", "-c", "sleep 600")))
+    monkeypatch.setitem(SERVERS, "mlx", Server(("sh", "-c", "while true; do sleep 1; done")))
     first = cluster.nodes[0]
     try:
         with cluster.kubectl.cordoned(first), ThreadPoolExecutor() as pool:
@@ -131,22 +130,22 @@ def test_a_slot_whose_record_somebody_damaged_counts_as_gone_and_is_put_right(
     assert backend.serve(servable, timeout_seconds=START_SECONDS).slot == served.slot
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        {"spec": {"selector": {PREDICTOR_LABEL: "another"}}},
-        {"spec": {"selector": {"app": "mine"}}},
-        {"metadata": {"annotations": {"ai-how/route": "{"}}},
-    ],
-    ids=json.dumps,
+EDITS: tuple[Object, ...] = (
+    {"spec": {"selector": {PREDICTOR_LABEL: "another"}}},
+    {"spec": {"selector": {"app": "mine"}}},
+    {"metadata": {"annotations": {"ai-how/route": "{"}}},
 )
+
+
 def test_an_endpoint_that_somebody_edited_counts_as_closed_and_is_put_right(
-    backend: KServe, servable: Servable, edit: Object
+    backend: KServe, servable: Servable
 ) -> None:
     route = route_to(backend.serve(servable, timeout_seconds=START_SECONDS))
-    backend.route("qa", route)
-    backend.cluster.patch(manifests.endpoint_reference(backend.site, "qa"), edit)
-    assert backend.routes() == {}
+    for edit in EDITS:
+        backend.route("qa", route)
+        assert backend.routes() == {"qa": route}
+        backend.cluster.patch(manifests.endpoint_reference(backend.site, "qa"), edit)
+        assert backend.routes() == {}, edit
     backend.route("qa", route)
     assert backend.routes() == {"qa": route}
 
@@ -167,3 +166,15 @@ def test_a_start_that_was_cut_off_under_other_settings_goes_on_under_these(
     backend.cluster.apply(manifests.inference_service(servable, mistaken.site))
     until(lambda: pods(backend, servable))
     assert backend.serve(servable, timeout_seconds=START_SECONDS).slot.state is SlotState.READY
+
+
+def test_what_has_been_up_goes_on_as_it_was_started_though_the_settings_are_wrong_now(
+    backend: KServe, site: Site, servable: Servable
+) -> None:
+    backend.serve(servable, timeout_seconds=START_SECONDS)
+    [before] = pods(backend, servable)
+    backend.cluster.delete(Reference.of({**before, "apiVersion": "v1", "kind": "Pod"}))
+    until(lambda: backend.slots()[0].state is SlotState.STARTING)
+    mistaken = KServe(backend.cluster, with_image(site, image=ABSENT))
+    served = mistaken.serve(servable, timeout_seconds=START_SECONDS)
+    assert (served.slot.state, served.mended) == (SlotState.READY, ())

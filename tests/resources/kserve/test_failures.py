@@ -1,29 +1,175 @@
-"""What goes wrong on a cluster, caused for real: the right error, the right sentence, nothing left.
+"""Starts that fail on a cluster, each caused for real: the right error and sentence, nothing left.
 
-How long each is waited out is `test_patience`'s business: deadlines here are short.
+What can fail beside one another does so at once, since all of them mostly wait. How long each is
+waited out is `test_patience`'s business.
 """
 
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 import pytest
 
-from resources.errors import DeadlineExceeded, NeedsRepair, PermanentError, TransientError
-from resources.kserve import Bucket, KServe, Site, manifests, runtimes
+from resources.errors import (
+    DeadlineExceeded,
+    ExternalError,
+    NeedsRepair,
+    PermanentError,
+    TransientError,
+)
+from resources.kserve import Bucket, KServe, RuntimeImage, Site, manifests, runtimes
 from resources.kserve.runtimes import SERVERS, Server
 from resources.kubernetes import Condition, Kubernetes, Object, Reference
-from resources.serving import Servable, SlotState
-from tests.resources.kserve.conftest import ABSENT, START_SECONDS, Store, pods, with_image
+from resources.serving import Servable, Slot, SlotState
+from tests.resources.kserve.conftest import (
+    ABSENT,
+    MLX,
+    START_SECONDS,
+    pods,
+    site_on,
+    with_image,
+)
+from tests.testbed.cluster import S3, Cluster
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
+#: Of what listens nowhere, and of what answers its probe with an error.
+_ENDS = 'trap "exit 0" TERM; '
+DEAF = Server(("sh", "-c", f"{_ENDS} while true; do sleep 0.2; done"))
+UNFIT = Server(("sh", "-c", f"{_ENDS} python3 -m http.server {runtimes.PORT} & wait"))
 
 
-@pytest.fixture
-def backend(kubernetes: Kubernetes, site: Site) -> KServe:
-    return KServe(kubernetes, site)
+@dataclass(frozen=True)
+class Failed:
+    """What a start came to: its error, what it said while it waited, and what it left behind."""
+
+    error: ExternalError
+    told: list[str]
+    left: tuple[Slot, ...]
 
 
-def nothing_is_left(backend: KServe) -> bool:
-    return backend.slots() == ()
+#: A backend and a checkpoint out of good ones, and the seconds that the start is given.
+Spoil = Callable[[KServe, Servable], tuple[KServe, Servable, float]]
+
+
+def _on(backend: KServe, site: Site) -> KServe:
+    return KServe(backend.cluster, site)
+
+
+def _absent_image(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    return _on(backend, with_image(backend.site, image=ABSENT)), servable, START_SECONDS
+
+
+def _wrong_key(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    bucket = replace(backend.site.bucket, secret_key="not-the-secret")
+    return _on(backend, replace(backend.site, bucket=bucket)), servable, START_SECONDS
+
+
+def _no_key(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    site = replace(backend.site, bucket=Bucket(backend.site.bucket.endpoint))
+    backend.cluster.delete(Reference("v1", "Secret", manifests.SECRET, site.namespace))
+    return _on(backend, site), servable, START_SECONDS
+
+
+def _no_bucket(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    nowhere = replace(servable, location="s3://gone-with-all-its-objects/model/")
+    return backend, nowhere, START_SECONDS
+
+
+def _no_objects(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    nowhere = replace(servable, location=f"{servable.location}gone/")
+    return backend, nowhere, START_SECONDS
+
+
+def _no_quota(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    applied(backend, "ResourceQuota", {"hard": {"pods": "0"}}, "status")
+    return backend, servable, START_SECONDS
+
+
+def _no_room(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    return _on(backend, with_image(backend.site, memory="9Ti")), servable, 10
+
+
+def _low_limit(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    limit = {"type": "Container", "default": {"memory": "40Mi"}}
+    applied(backend, "LimitRange", {"limits": [limit]})
+    return _on(backend, with_image(backend.site, memory="20Mi")), servable, START_SECONDS
+
+
+def _server(backend: KServe, servable: Servable, name: str) -> tuple[KServe, Servable]:
+    site = replace(backend.site, runtimes={name: RuntimeImage(name, MLX.image, memory="64Mi")})
+    return _on(backend, site), replace(servable, runtime=name)
+
+
+def _deaf(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    return (*_server(backend, servable, "deaf"), 30)
+
+
+def _unfit(backend: KServe, servable: Servable) -> tuple[KServe, Servable, float]:
+    return (*_server(backend, servable, "unfit"), START_SECONDS)
+
+
+#: How a start is spoilt, the type of its error, the sentence, and a word of the hint.
+FAILURES: Mapping[str, tuple[Spoil, type[ExternalError], str, str]] = {
+    "absent image": (_absent_image, NeedsRepair, f"image .*{ABSENT}", "cluster.runtimes"),
+    "wrong key": (_wrong_key, NeedsRepair, r"initializer .*(403|Forbidden)", "credentials"),
+    "no key": (_no_key, NeedsRepair, f'secrets "{manifests.SECRET}" not found', "Secret"),
+    "no bucket": (_no_bucket, NeedsRepair, r"initializer .*(404|not exist)", "bucket"),
+    "no objects": (_no_objects, NeedsRepair, "No model found in good/gone/", "objects"),
+    "no quota": (_no_quota, NeedsRepair, "exceeded quota: test", "ResourceQuota"),
+    "no room": (_no_room, DeadlineExceeded, r"no node takes pod .*Insufficient memory", "node"),
+    "low limit": (_low_limit, NeedsRepair, r"kserve-container .*OOMKilled", "limit"),
+    "deaf": (_deaf, DeadlineExceeded, "Startup probe failed", "serving.timeout_seconds"),
+    "unfit": (_unfit, PermanentError, "statuscode: 404", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def failures(
+    cluster: Cluster, s3: S3, servable: Servable, kubernetes: Kubernetes
+) -> Iterator[dict[str, Failed]]:
+    """Each in a namespace of its own."""
+
+    def fail(spoil: Spoil, site: Site) -> Failed:
+        backend, spoilt, seconds = spoil(KServe(kubernetes, site), servable)
+        told: list[str] = []
+        with pytest.raises(ExternalError) as raised:
+            backend.serve(spoilt, timeout_seconds=seconds, on_wait=told.append)
+        return Failed(raised.value, told, backend.slots())
+
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SERVERS, "deaf", DEAF)
+        patch.setitem(SERVERS, "unfit", UNFIT)
+        sites = {name: stack.enter_context(site_on(cluster, s3)) for name in FAILURES}
+        with ThreadPoolExecutor(len(FAILURES)) as pool:
+            under_way = {
+                name: pool.submit(fail, FAILURES[name][0], site) for name, site in sites.items()
+            }
+            yield {name: each.result() for name, each in under_way.items()}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_start_that_fails_says_why_and_whose_fault_it_is(
+    failures: dict[str, Failed], name: str
+) -> None:
+    _, kind, words, hint = FAILURES[name]
+    error = failures[name].error
+    assert type(error) is kind, error
+    assert re.search(words, error.reason)
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_start_that_fails_said_so_while_it_was_waited_for(
+    failures: dict[str, Failed], name: str
+) -> None:
+    assert any(re.search(FAILURES[name][2], each) for each in failures[name].told)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_start_that_fails_leaves_nothing(failures: dict[str, Failed], name: str) -> None:
+    assert failures[name].left == ()
 
 
 def applied(backend: KServe, kind: str, spec: Object, condition: str = "spec") -> Reference:
@@ -36,13 +182,9 @@ def applied(backend: KServe, kind: str, spec: Object, condition: str = "spec") -
     return reference
 
 
-def test_an_image_that_is_not_there(kubernetes: Kubernetes, site: Site, servable: Servable) -> None:
-    backend, told = KServe(kubernetes, with_image(site, image=ABSENT)), list[str]()
-    with pytest.raises(NeedsRepair, match=f"cannot have its image {ABSENT}") as raised:
-        backend.serve(servable, timeout_seconds=8, on_wait=told.append)
-    assert "serving.cluster.runtimes" in (raised.value.hint or "")
-    assert ABSENT in told[-1]
-    assert nothing_is_left(backend)
+@pytest.fixture
+def backend(kubernetes: Kubernetes, site: Site) -> KServe:
+    return KServe(kubernetes, site)
 
 
 def test_a_wrong_image_in_the_settings_leaves_what_serves_alone(
@@ -52,7 +194,7 @@ def test_a_wrong_image_in_the_settings_leaves_what_serves_alone(
     [before] = pods(backend, servable)
     later = KServe(backend.cluster, with_image(site, image=ABSENT))
     with pytest.raises(NeedsRepair, match="image"):
-        later.serve(candidate, timeout_seconds=6)
+        later.serve(candidate, timeout_seconds=8)
     again = later.serve(servable, timeout_seconds=START_SECONDS)
     [after] = pods(backend, servable)
     assert (again.slot, again.reused, again.mended) == (champion.slot, True, ())
@@ -81,7 +223,7 @@ def test_a_runtime_that_somebody_deleted_is_made_anew_by_the_next_try(
     )
     with pytest.raises(TransientError, match=name):
         backend.serve(servable, timeout_seconds=START_SECONDS)
-    assert nothing_is_left(backend)
+    assert backend.slots() == ()
     assert backend.serve(servable, timeout_seconds=START_SECONDS).slot.state is SlotState.READY
 
 
@@ -93,92 +235,9 @@ def test_a_runtime_that_a_webhook_refuses(
         KServe(kubernetes, site).serve(servable, timeout_seconds=START_SECONDS)
 
 
-def test_credentials_that_the_store_does_not_accept(
-    kubernetes: Kubernetes, site: Site, servable: Servable
-) -> None:
-    bucket = replace(site.bucket, secret_key="not-the-secret")
-    backend = KServe(kubernetes, replace(site, bucket=bucket))
-    with pytest.raises(NeedsRepair, match=r"storage-initializer .* (403|Forbidden)") as raised:
-        backend.serve(servable, timeout_seconds=START_SECONDS)
-    assert "credentials" in (raised.value.hint or "")
-    assert nothing_is_left(backend)
-
-
-def test_credentials_that_nobody_made(
-    kubernetes: Kubernetes, site: Site, servable: Servable
-) -> None:
-    secret = Reference("v1", "Secret", manifests.SECRET, site.namespace)
-    kubernetes.delete(secret)
-    backend = KServe(kubernetes, replace(site, bucket=Bucket(site.bucket.endpoint)))
-    with pytest.raises(NeedsRepair, match=f'secrets "{manifests.SECRET}" not found'):
-        backend.serve(servable, timeout_seconds=START_SECONDS)
-    assert nothing_is_left(backend)
-
-
-def test_a_bucket_that_is_gone(backend: KServe, servable: Servable) -> None:
-    nowhere = replace(servable, location="s3://gone-with-all-its-objects/model/")
-    with pytest.raises(NeedsRepair, match=r"storage-initializer .* (404|Not Found|not exist)"):
-        backend.serve(nowhere, timeout_seconds=START_SECONDS)
-
-
-def test_objects_that_are_gone(backend: KServe, servable: Servable, store: Store) -> None:
-    nowhere = replace(servable, location=f"s3://{store.bucket}/gone/")
-    with pytest.raises(NeedsRepair, match="No model found in gone/"):
-        backend.serve(nowhere, timeout_seconds=START_SECONDS)
-
-
-def test_a_quota_of_pods_that_is_used_up(backend: KServe, servable: Servable) -> None:
-    backend.prepare()
-    applied(backend, "ResourceQuota", {"hard": {"pods": "0"}}, "status")
-    with pytest.raises(NeedsRepair, match="exceeded quota: test") as raised:
-        backend.serve(servable, timeout_seconds=6)
-    assert "ResourceQuota" in (raised.value.hint or "")
-
-
 def test_a_quota_of_inference_services_that_is_used_up(backend: KServe, servable: Servable) -> None:
     backend.prepare()
     kinds = "count/inferenceservices.serving.kserve.io"
     applied(backend, "ResourceQuota", {"hard": {kinds: "0"}}, "status")
     with pytest.raises(NeedsRepair, match="exceeded quota: test"):
         backend.serve(servable, timeout_seconds=START_SECONDS)
-
-
-def test_more_memory_than_any_node_has(
-    kubernetes: Kubernetes, site: Site, servable: Servable
-) -> None:
-    backend = KServe(kubernetes, with_image(site, memory="9Ti"))
-    with pytest.raises(DeadlineExceeded, match=r"no node takes pod .* Insufficient memory"):
-        backend.serve(servable, timeout_seconds=5)
-    assert nothing_is_left(backend)
-
-
-def test_a_server_that_needs_more_memory_than_its_limit(
-    kubernetes: Kubernetes, site: Site, servable: Servable
-) -> None:
-    backend = KServe(kubernetes, with_image(site, memory="20Mi"))
-    backend.prepare()
-    limit = {"type": "Container", "default": {"memory": "40Mi"}}
-    applied(backend, "LimitRange", {"limits": [limit]})
-    with pytest.raises(NeedsRepair, match=r"kserve-container .* OOMKilled"):
-        backend.serve(servable, timeout_seconds=START_SECONDS)
-    assert nothing_is_left(backend)
-
-
-def test_a_server_that_never_listens(
-    backend: KServe, servable: Servable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(SERVERS, "mlx", Server(("sh", "-c", "sleep 600")))
-    with pytest.raises(DeadlineExceeded, match="Startup probe failed") as raised:
-        backend.serve(servable, timeout_seconds=14)
-    assert "serving.timeout_seconds" in (raised.value.hint or "")
-    assert nothing_is_left(backend)
-
-
-def test_a_server_that_is_never_healthy(
-    backend: KServe, servable: Servable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(SERVERS, "mlx", Server(("sh", "-c", "exec python3 -m http.server 8080")))
-    with pytest.raises(PermanentError, match="statuscode: 404") as raised:
-        backend.serve(servable, timeout_seconds=START_SECONDS)
-    assert not isinstance(raised.value, NeedsRepair)
-    assert nothing_is_left(backend)

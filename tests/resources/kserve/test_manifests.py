@@ -123,8 +123,19 @@ def test_a_runtime_runs_on_the_nodes_that_are_named(
     image = replace(GPU, gpus=gpus, nodes=nodes)
     [runtime] = serving_runtimes(replace(SITE, runtimes={"vllm": image}))
     assert runtime["spec"].get("nodeSelector") == selector
-    tolerated = {each["key"] for each in runtime["spec"]["tolerations"]}
+    tolerated = [each["key"] for each in runtime["spec"]["tolerations"]]
     assert ("nvidia.com/gpu" in tolerated) == bool(gpus)
+
+
+def test_a_pod_leaves_a_lost_node_after_half_a_minute() -> None:
+    """Kubernetes adds tolerations of five minutes where there are none."""
+    for runtime in serving_runtimes(SITE):
+        found = runtime["spec"]["tolerations"]
+        stays = {each["key"]: each["tolerationSeconds"] for each in found if "node." in each["key"]}
+        assert stays == {
+            "node.kubernetes.io/unreachable": 30,
+            "node.kubernetes.io/not-ready": 30,
+        }
 
 
 def test_what_a_slot_serves_is_read_back() -> None:
@@ -187,8 +198,8 @@ def test_a_list_that_somebody_made_longer_is_named() -> None:
 
 def test_a_selector_that_somebody_changed_is_named() -> None:
     found = endpoint("qa", ROUTE, SITE)
-    found["spec"]["selector"] = {"app": "mine"}
-    assert altered(found, endpoint("qa", ROUTE, SITE)).startswith(".spec.selector.")
+    found["spec"]["selector"] = {**found["spec"]["selector"], "app": "mine"}
+    assert altered(found, endpoint("qa", ROUTE, SITE)) == ".spec.selector"
 
 
 def runtime_of(site: Site) -> str:

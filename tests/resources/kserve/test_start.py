@@ -44,3 +44,11 @@ def test_one_that_no_waiting_mends_has_failed(transition: str) -> None:
 def test_a_failure_without_words_is_a_failure_still() -> None:
     found = inference_service(ready="False", transitionStatus="InvalidSpec")
     assert state_of(found) == (SlotState.FAILED, "failed")
+
+
+@pytest.mark.parametrize("transition", ["BlockedByFailedLoad", "InvalidSpec"])
+def test_one_that_is_ready_is_so_whatever_befell_a_further_pod_or_its_runtime(
+    transition: str,
+) -> None:
+    found = inference_service(ready="True", transitionStatus=transition)
+    assert state_of(found) == (SlotState.READY, "")

@@ -347,10 +347,10 @@ def test_the_troubles_of_a_container_are_told_apart(status: Object, trouble: Tro
          Trouble.UNHEALTHY),
         ("Unhealthy", "Startup probe failed: connection refused", Trouble.WARNING),
         ("FailedMount", "failed with statuscode", Trouble.WARNING),
+        ("Failed", 'Failed to pull image "x:1": connection refused', Trouble.IMAGE_PULL),
+        ("Failed", "Error: ImagePullBackOff", Trouble.IMAGE_PULL),
     ],
 )  # fmt: skip
-def test_a_server_that_answers_its_probe_wrongly_is_told_from_one_that_does_not(
-    reason: str, said: str, trouble: Trouble
-) -> None:
+def test_warnings_are_told_apart(reason: str, said: str, trouble: Trouble) -> None:
     event = {**warning(said, at="2026-01-01T00:00:00Z"), "reason": reason}
     assert diagnose(Evidence(DEPLOYMENT, events=[event])).trouble == trouble
