@@ -132,6 +132,21 @@ def test_what_left_the_manifests_is_removed_and_data_is_kept(
     assert deleted == ["Service spaced/minio deleted"]
 
 
+def test_two_namespaces_of_one_cluster_let_each_other_be(cluster: Kubernetes) -> None:
+    def without_pods(settings: Settings, version: str) -> list[Object]:
+        return minio.manifests(settings, version)[:2]
+
+    sites = [
+        Site(with_services(services={"namespace": each, "minio": {}}), cluster)
+        for each in ("one", "two")
+    ]
+    outcomes = [
+        {each.outcome for each in ManifestSet("minio", without_pods).converge(site)}
+        for site in [*sites, *sites]
+    ]
+    assert outcomes == [{"created"}, {"created"}, {"unchanged"}, {"unchanged"}]
+
+
 def test_a_name_that_is_no_service_of_ours() -> None:
     with pytest.raises(UsageError, match="`mlflow` is no service") as caught:
         chosen(with_services(services={"minio": {}}), ("mlflow",))
