@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,8 +38,13 @@ fmt: $(STAMP) ## format and mend what can be mended
 docs: $(STAMP) ## write docs/reference anew from the code
 	@$(BIN)/python -m docs.generate
 
-test: check ## everything: checks, unit, real services, end to end
+test: check ## everything: checks, unit, real services, end to end, a real Kubernetes
 	$(BIN)/pytest
+	@$(MAKE) --no-print-directory test-cluster
+
+# What fails on the real cluster is run once more on its own; both outcomes are printed.
+test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
+	$(BIN)/pytest -m testbed || $(BIN)/pytest -m testbed --last-failed
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up

@@ -1,16 +1,31 @@
 """The reference page of the graph, from the definitions that Dagster loads."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from cloud_assets import keys
-from cloud_assets.definitions import defs
+from cloud_assets.definitions import build
+from cloud_assets.settings import Settings
+from cloud_assets.settings.services import CHARTS, IMAGES, Services
 from docs.tables import GENERATED, sentence, table
 
 INTRODUCTION = f"""\
-All assets are in the group `{keys.ML_GROUP}`. Those of one checkpoint share the dynamic partition
-set `checkpoints`, one key per checkpoint: `model.run.step`. A pool bounds how many runs use the
-GPU at once. A blocking check ends the run when it fails; the others are judged by `release`.
+Assets of the models are in the group `{keys.ML_GROUP}`, those of the cluster's services in
+`{keys.SERVICES_GROUP}`, as far as `platform.services` names them. Assets of one checkpoint share
+the dynamic partition set `checkpoints`, one key per checkpoint: `model.run.step`. A pool bounds how
+many runs use the GPU at once. A blocking check ends the run when it fails; the others are judged by
+`release`.
 """
+#: Every service, each of any image and chart.
+EVERYTHING = {
+    "images": dict.fromkeys(IMAGES, "any"),
+    "charts": dict.fromkeys(CHARTS, "any"),
+    "services": {
+        name: {} for name, field in Services.model_fields.items() if field.default is None
+    },
+}
+defs = build(Settings.model_validate(EVERYTHING).resolved(Path("/")))
 
 
 def asset_page() -> str:
@@ -44,9 +59,17 @@ def _asset(definition: dg.AssetsDefinition, key: dg.AssetKey) -> list[str]:
     lines += [*table(("", ""), [fact for fact in facts if fact[1]]), ""]
     checks = [
         (f"`{check.name}`", "yes" if check.blocking else "no", sentence(check.description or ""))
-        for check in definition.check_specs
+        for check in map(defs.resolve_asset_graph().get_check_spec, _checks_of(key))
     ]
     return lines + ([*table(("check", "blocking", "holds when"), checks), ""] if checks else [])
+
+
+def _checks_of(key: dg.AssetKey) -> list[dg.AssetCheckKey]:
+    """Those that come with the asset in its order, then those of their own."""
+    graph = defs.resolve_asset_graph()
+    own = [each.key for each in graph.get(key).assets_def.check_specs]
+    found = sorted(graph.asset_check_keys, key=lambda each: each.name)
+    return own + [each for each in found if each.asset_key == key and each not in own]
 
 
 def _jobs() -> list[tuple[str, str, str]]:

@@ -37,8 +37,14 @@ def commands() -> frozenset[str]:
     return frozenset(_commands(typer.main.get_command(app)))
 
 
-def _commands(group: Command) -> dict[str, Command]:
-    return dict(vars(group)["commands"])
+def _commands(group: Command, before: str = "") -> dict[str, Command]:
+    """By the words that call them; a group is its commands."""
+    found: dict[str, Command] = {}
+    for name, each in vars(group)["commands"].items():
+        inner = "commands" in vars(each)
+        words = f"{before}{name}"
+        found |= _commands(each, f"{words} ") if inner else {words: each}
+    return found
 
 
 def _usage(name: str, command: Command) -> str:

@@ -30,7 +30,7 @@ class Database:
         else PermanentError with its words.
         """
         with self._connection(statement) as connection, connection.cursor() as cursor:
-            cursor.execute(statement, tuple(parameters))
+            cursor.execute(statement, tuple(parameters) or None)
             return list(cursor.fetchall()) if cursor.description else []
 
     @contextmanager

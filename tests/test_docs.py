@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from cloud_assets.settings_file import read_settings
-from tests.doubles.walkthrough import Command, Shell, commands
+from tests.doubles.walkthrough import Command, Shell, checkout_in, commands, other_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "guides" / "first-model.md"
+SERVICES = ROOT / "docs" / "guides" / "services.md"
+ON_CLUSTER = ROOT / "docs" / "guides" / "serve-on-your-cluster.md"
 LAST_COMMAND = "ai-how down"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")])
 MOST_BYTES = 2**20
@@ -29,27 +30,13 @@ def names(path: Path) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What a reader has in front of them, with this interpreter's environment as its `.venv`."""
-    for name in ("Makefile", "setup.sh", "requirements.txt", "pyproject.toml", "examples"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+    return checkout_in(tmp_path)
 
 
 @pytest.fixture
 def exchanged() -> dict[str, str]:
     """Free ports for those that the pages name; targets of make are only looked up."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    free = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    dagster, mlflow, gateway = free
-    ports = f"  ports: {{dagster: {dagster}, mlflow: {mlflow}, gateway: {gateway}}}\n"
-    return {
-        "platform:\n": f"platform:\n{ports}",
-        **{f":{old}": f":{new}" for old, new in zip((3000, 5000, 8000), free, strict=True)},
-        "make ": "make --dry-run ",
-    }
+    return {**other_ports(), "make ": "make --dry-run "}
 
 
 @pytest.fixture
@@ -94,7 +81,8 @@ def test_a_page_that_is_not_true_is_noticed(tmp_path: Path, script: str, printed
 
 
 def test_every_page_with_commands_is_walked_through() -> None:
-    assert {page for page in PAGES if list(commands(page))} == {README, GUIDE}
+    """The one on services is, on the testbed, by `tests/e2e/test_services.py`."""
+    assert {page for page in PAGES if list(commands(page))} == {README, GUIDE, SERVICES, ON_CLUSTER}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)

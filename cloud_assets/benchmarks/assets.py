@@ -57,7 +57,7 @@ def benchmark_report(
         manifest = published(store, context.partition_key)
         wanted, limit = servable(manifest, store, settings), settings.serving.timeout_seconds
         with borrowed(serving, wanted, timeout_seconds=limit, on_wait=on_wait) as served:
-            result = load_test(served.slot, settings)
+            result = load_test(served.slot, settings, context)
             require_same_engine(served.slot, serving.slots())
         report = keep_report(result, manifest, settings, store)
         record_figures(registry, manifest, benchmark_metrics(report), settings.benchmark.name)

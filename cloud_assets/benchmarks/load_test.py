@@ -7,19 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
+from cloud_assets.benchmarks.load_client import load_client
 from cloud_assets.benchmarks.measurement import Subject, measure, reasons_against
 from cloud_assets.benchmarks.schedule import make_plan
 from cloud_assets.documents import BenchmarkReport, Manifest
 from cloud_assets.identity import StorePaths
-from cloud_assets.settings import TEMPORARY, Settings
+from cloud_assets.settings import Settings
 from resources.errors import NeedsRepair, TransientError
 from resources.load.rows import write_parquet
-from resources.load.run import LoadResult, run_load
+from resources.load.run import LoadResult
 from resources.object_store import ObjectStore
 from resources.serving import Slot
 
 
-def load_test(slot: Slot, settings: Settings) -> LoadResult:
+def load_test(slot: Slot, settings: Settings, context: dg.AssetExecutionContext) -> LoadResult:
     """Run the profile's schedule against `slot`, once more if the first run says nothing.
 
     A run is invalid when the client lagged, which a busy machine causes and a second run mends.
@@ -30,13 +33,9 @@ def load_test(slot: Slot, settings: Settings) -> LoadResult:
         url=slot.url,
         model=slot.model_name,
     )
-    place = settings.home / TEMPORARY
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="load-", dir=place) as directory:
-        result = run_load(plan, work_directory=Path(directory))
-        if reasons_against(result, settings.benchmark):
-            result = run_load(plan, work_directory=Path(directory))
-    return result
+    run = load_client(settings, context)
+    result = run(plan)
+    return run(plan) if reasons_against(result, settings.benchmark) else result
 
 
 def require_same_engine(measured: Slot, slots: Iterable[Slot]) -> None:

@@ -21,6 +21,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+services = typer.Typer(
+    help="The MLOps services on the cluster.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(services, name="services")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Key = Annotated[str, typer.Argument(help="A checkpoint key, `model.run.step`.")]
 Watch = Annotated[
@@ -149,6 +154,30 @@ def rollback(
     from cloud_assets.cli.commands.requests import rollback
 
     rollback(model, reason=reason, as_json=as_json)
+
+
+@services.command("status")
+def services_status(as_json: Json = False) -> None:
+    """Say of every service of the platform how it stands, and why where it does not run."""
+    from cloud_assets.cli.commands.services import status
+
+    status(as_json=as_json)
+
+
+@services.command("apply")
+def services_apply(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Services that the settings name; all without.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask the cluster what would change; change nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the services what the settings say, wait until they are up and try them out."""
+    from cloud_assets.cli.commands.services import apply
+
+    apply(names or (), dry_run=dry_run, as_json=as_json)
 
 
 @app.command()

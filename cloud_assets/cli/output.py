@@ -19,6 +19,7 @@ STYLES = {
     "promoted": "bold green", "serving": "bold green", "pass": "green", "running": "green",
     "rejected": "red", "refused": "red", "fail": "red", "failed": "red", "stopped": "red",
     "held": "yellow", "waiting": "yellow", "undecided": "yellow", "starting": "yellow",
+    "absent": "yellow",
 }  # fmt: skip
 
 PIPE_WIDTH = 10_000

@@ -4,9 +4,18 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from cloud_assets.services.charts import certificates as cert_manager
+from cloud_assets.services.charts import gpu_operator, kserve
 from cloud_assets.services.manifests import minio, mlflow, postgresql
 from cloud_assets.services.site import Site
-from cloud_assets.services.trials import buckets, database, registry
+from cloud_assets.services.trials import (
+    buckets,
+    certificates,
+    database,
+    gpus,
+    inference,
+    registry,
+)
 from cloud_assets.services.trials.outcome import Outcome
 from cloud_assets.settings import Settings
 from resources.errors import PermanentError, TransientError
@@ -47,6 +56,46 @@ def _all() -> Iterator[tuple[str, dg.AssetChecksDefinition]]:
             registry.run_and_version_are_kept,
         ),
     )
+    yield from _of_charts()
+
+
+def _of_charts() -> Iterator[tuple[str, dg.AssetChecksDefinition]]:
+    """Those of the services that come as charts: name of the service, of the check, what it is."""
+    described: list[tuple[str, str, str, Callable[[Site], Outcome]]] = [
+        (
+            cert_manager.NAME,
+            "certificate_issued",
+            "A self-signed certificate is issued into a Secret, with its key and authority.",
+            certificates.certificate_is_issued,
+        ),
+        (
+            kserve.NAME,
+            "model_served",
+            "A tiny model is served in Standard mode and completes a prompt; without a bucket and "
+            "a runtime the webhooks judge an InferenceService.",
+            inference.model_is_served,
+        ),
+        (
+            gpu_operator.NAME,
+            "values_in_force",
+            "The release was given what the settings say.",
+            gpus.values_in_force,
+        ),
+        (
+            gpu_operator.NAME,
+            "gpus_offered",
+            "Every node with a GPU offers it to pods, and how many. Warns where one does not.",
+            gpus.gpus_are_offered,
+        ),
+        (
+            gpu_operator.NAME,
+            "pod_gets_gpu",
+            "A pod that asks for one GPU runs to its end. Warns where all are held by others.",
+            gpus.pod_gets_a_gpu,
+        ),
+    ]
+    for asset, name, description, trial in described:
+        yield asset, _check(asset, name, description, trial)
 
 
 class Restart(dg.Config):
@@ -85,5 +134,8 @@ def _result(trial: Callable[[], Outcome]) -> dg.AssetCheckResult:
         hint = {"fix": error.hint} if error.hint else {}
         return dg.AssetCheckResult(passed=False, description=str(error), metadata=hint)
     return dg.AssetCheckResult(
-        passed=found.passed, description=found.why or None, metadata=dict(found.figures)
+        passed=found.passed,
+        severity=dg.AssetCheckSeverity.ERROR if found.severe else dg.AssetCheckSeverity.WARN,
+        description=found.why or None,
+        metadata=dict(found.figures),
     )

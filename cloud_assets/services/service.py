@@ -32,7 +32,7 @@ class Convergence(Protocol):
     def converge(self, site: Site) -> list[Change]:
         """Make it so and wait until it is up; what that changed, unchanged objects included.
 
-        Raises TransientError with the cluster's reason when it does not come up in time.
+        Raises NeedsRepair with the cluster's reason when it does not come up in time.
         """
         ...
 

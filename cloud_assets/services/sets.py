@@ -27,7 +27,7 @@ from resources.kubernetes import (
 NAMESPACES = "ai-how-services"
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _DRAWN_BYTES = 24
-_PATIENCE_SECONDS = 600.0
+_SLOW = "mend what it names, or give `services.timeout_seconds` more; what was made stays"
 #: What a plan shows of a Secret that is yet to be drawn.
 _UNKNOWN = "unknown"
 
@@ -50,7 +50,6 @@ class ManifestSet:
     manifests: Callable[[Settings, str], Sequence[Object]]
     credentials: Callable[[Settings], Sequence[Credentials]] = field(default=lambda _: ())
     afterwards: Afterwards | None = None
-    patience_seconds: float = _PATIENCE_SECONDS
 
     @property
     def part_of(self) -> str:
@@ -62,7 +61,7 @@ class ManifestSet:
 
     def converge(self, site: Site) -> list[Change]:
         changes = self._apply(site, dry_run=False)
-        self._await(site.kubernetes, [each.reference for each in changes])
+        self._await(site, [each.reference for each in changes])
         return changes + (self.afterwards(site, dry_run=False) if self.afterwards else [])
 
     def status(self, site: Site) -> Status:
@@ -94,12 +93,19 @@ class ManifestSet:
             cluster, manifests, part_of=self.part_of, prune=Prune.SAFE, force=True, dry_run=dry_run
         )
 
-    def _await(self, cluster: Kubernetes, references: Sequence[Reference]) -> None:
-        deadline = time.monotonic() + self.patience_seconds
+    def _await(self, site: Site, references: Sequence[Reference]) -> None:
+        patience = site.settings.services.timeout_seconds
+        deadline = time.monotonic() + patience
         for each in references:
             if each.kind in _WORKLOADS:
                 left = max(deadline - time.monotonic(), 1.0)
-                cluster.wait(each, rolled_out(), timeout_seconds=left)
+                try:
+                    site.kubernetes.wait(each, rolled_out(), timeout_seconds=left)
+                except TransientError as error:
+                    # It was tried for all this time: the next attempt is the next run's.
+                    action = f"bring {self.name} up within {patience:g} s"
+                    reason = error.reason
+                    raise NeedsRepair("the cluster", action, reason, hint=_SLOW) from error
 
 
 def keep(

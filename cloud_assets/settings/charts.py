@@ -53,7 +53,7 @@ class Installed(Section):
 
 
 class Certificates(Installed):
-    """cert-manager, which the webhooks of KServe have their certificates from."""
+    """The certificates of KServe's webhooks, by cert-manager."""
 
     version: str = Field(default="v1.21.2", description="of the chart; a folder has its own")
     namespace: Name = Field(default="cert-manager", description="where it is installed")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from cloud_assets.settings import charts
-from cloud_assets.settings.section import Name, Quantity, Section
+from cloud_assets.settings.section import Name, Quantity, Seconds, Section
 
 #: What runs where `platform.images` names nothing else; without a default the site must name one.
 IMAGES: dict[str, str | None] = {
@@ -100,6 +100,9 @@ class Services(Section):
 
     namespace: Name = Field(
         default="mlops", description="of `minio`, `postgresql` and `mlflow`, which share Secrets"
+    )
+    timeout_seconds: Seconds = Field(
+        default=600, description="how long one service may take until it is up"
     )
     minio: MinIO | None = None
     postgresql: PostgreSQL | None = None

@@ -59,6 +59,17 @@ class Autoscaling(Section):
         return self
 
 
+class ClusterLoad(Section):
+    """Load tests from inside the cluster, next to what they measure."""
+
+    image: str = Field(description="the image of the load client, made by `deploy/load/Dockerfile`")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="how many clients share the rate; one manages some hundreds a second"
+    )
+    cpu: str = Field(default="1", description="what each client asks for")
+    memory: str = Field(default="512Mi", description="what each client asks for")
+
+
 class ClusterGateway(Section):
     """A Gateway of the Gateway API; each model is reached through it as `<model>.<domain>`."""
 
@@ -73,6 +84,9 @@ class Cluster(Section):
     namespace: Name = Field(default="ai-how", description="where all that serves is made")
     runtimes: dict[Literal["mlx", "vllm", "vllm-cpu"], ClusterRuntime] = Field(
         description="the model servers that the cluster has"
+    )
+    load: ClusterLoad | None = Field(
+        default=None, description="without it load tests run on this machine"
     )
     autoscaling: Autoscaling | None = Field(
         default=None, description="without it one pod serves each model"

@@ -46,10 +46,18 @@ class Helm:
         words += ["--namespace", wanted.namespace]
         return manifests.documents(self._run(words, action, values=wanted.values), action)
 
+    def definitions(self, wanted: Installation) -> list[Object]:
+        """The definitions of kinds that the chart keeps apart: helm makes them once, never anew.
+
+        A cluster without them cannot foresee anything of the chart.
+        """
+        action = f"look into {wanted.chart}"
+        return manifests.documents(self._run(["show", "crds", *wanted.chart.words], action), action)
+
     def planned(self, wanted: Installation) -> list[Object]:
         """The objects that `install_or_upgrade` would apply on this cluster, whoever has them now.
 
-        Definitions of kinds that a chart keeps apart are not among them.
+        Those of `definitions` are not among them.
         """
         action = f"plan {wanted.chart}"
         told = self._upgrade(replace(wanted, adopts=True), action, _DRY)
@@ -84,7 +92,9 @@ class Helm:
         planned = self.diff(wanted)
         if planned or always or found is None or found.status != "deployed":
             limit = _seconds(timeout_seconds)
-            whole = ["--wait"] if _stays(wanted) else ["--atomic", "--cleanup-on-fail"]
+            undone = found is not None and found.status == "deployed" and not wanted.adopts
+            whole = ["--atomic", "--cleanup-on-fail"]
+            whole = whole if undone or not _stays(wanted) else ["--wait"]
             whole += ["--wait-for-jobs", "--timeout", limit]
             more = ["--create-namespace", "--history-max", str(_HISTORY)]
             self._upgrade(wanted, action, [*whole, *more], timeout_seconds=timeout_seconds)

@@ -1,6 +1,7 @@
 """Whether a cluster can serve the checkpoints of a site, looked at without changing anything."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from resources.errors import ExternalError
@@ -96,7 +97,10 @@ def _nodes(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
 
 
 def _rights(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
-    there = cluster.get(Reference("v1", "Namespace", site.namespace)) is not None
+    there = True
+    # Who may not look at namespaces has been given one.
+    with suppress(ExternalError):
+        there = cluster.get(Reference("v1", "Namespace", site.namespace)) is not None
     rights = RIGHTS if there else (("create", "", "namespaces"), *RIGHTS)
     missing = [right for right in rights if not _may(cluster, site, right)]
     told = "; ".join(f"may not {verb} {name}" for verb, _, name in missing)

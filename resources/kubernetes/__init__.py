@@ -6,6 +6,7 @@ from resources.kubernetes.client import Kubernetes
 from resources.kubernetes.conditions import Condition, condition, deleted, exists, rolled_out
 from resources.kubernetes.port_forward import port_forward
 from resources.kubernetes.reasons.cause import Cause, Trouble
+from resources.kubernetes.reasons.scarcity import offered
 from resources.kubernetes.reference import Kind, Object, Reference
 from resources.kubernetes.sets import Prune, apply_all, members
 
@@ -25,6 +26,7 @@ __all__ = [
     "deleted",
     "exists",
     "members",
+    "offered",
     "port_forward",
     "rolled_out",
 ]

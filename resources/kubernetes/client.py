@@ -188,6 +188,11 @@ class Kubernetes:
         path = f"{self._path(pod, action)}/log"
         return self.connection.text("GET", path, action=action, query_params=asked)
 
+    def log(self, pod: Reference) -> str:
+        """The whole log of a pod's only container, as far as its node has kept it."""
+        action = f"read the log of {pod}"
+        return self.connection.text("GET", f"{self._path(pod, action)}/log", action=action)
+
     def _pages(self, kind: Kind, namespace: str | None, options: Mapping[str, Any]) -> list[Object]:
         action = f"list {kind}"
         path = self.connection.resource(kind, action).path(namespace=namespace)

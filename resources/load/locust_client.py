@@ -52,8 +52,11 @@ class Run:
 
     def dispatch(self, client: Any) -> None:
         """Send everything on time, then wait for the answers."""
-        self._start = time.perf_counter() + _LEAD_SECONDS
-        self._started_at = time.time() + _LEAD_SECONDS
+        lead = _LEAD_SECONDS if self.plan.start_at is None else self.plan.start_at - time.time()
+        if lead < 0:
+            raise TimeoutError(f"ready {-lead:.1f} s after the others began")
+        self._start = time.perf_counter() + lead
+        self._started_at = time.time() + lead
         cpu, began = time.process_time(), time.perf_counter()
         sending = []
         for number, request in enumerate(self.plan.requests):

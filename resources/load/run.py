@@ -45,7 +45,8 @@ class LoadPlan:
     it is, `extra` (such as `ignore_eos`) as well. `timeout_seconds` bounds one request from its
     send to its last byte. `concurrency` is how many may be open at once; further ones wait for a
     free place, and the wait counts as send lag, which makes the run invalid long before it
-    flatters anyone.
+    flatters anyone. `start_at` is the Unix time of offset 0 where several clients share a load; a
+    client that is not ready by then ends without a request.
     """
 
     url: str
@@ -57,6 +58,7 @@ class LoadPlan:
     timeout_seconds: float = 30.0
     concurrency: int = 4096
     extra: Mapping[str, Any] = field(default_factory=dict)
+    start_at: float | None = None
 
     @property
     def longest_seconds(self) -> float:

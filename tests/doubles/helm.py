@@ -52,6 +52,11 @@ class MemoryHelm(Helm):
             raise PermanentError("Helm", action, "parse error", hint="correct the chart")
         return manifests.documents("\n---\n".join(parts), action)
 
+    def definitions(self, wanted: Installation) -> list[Object]:
+        files = sorted((Path(wanted.chart.name) / "crds").glob("*.yaml"))
+        text = "\n---\n".join(each.read_text("utf-8") for each in files)
+        return manifests.documents(text, f"look into {wanted.chart}")
+
     def planned(self, wanted: Installation) -> list[Object]:
         return self.render(wanted)
 

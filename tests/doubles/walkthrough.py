@@ -8,11 +8,15 @@ reader repeats it. Any other `sh` block is a script.
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.ports import free_ports
+
+REPOSITORY = Path(__file__).parents[2]
 FENCE = re.compile(
     r"^(?P<repeated><!-- repeat until it shows -->\n)?```(?P<kind>console|sh)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -90,6 +94,22 @@ class Shell:
         for old, new in self.exchanged.items():
             text = text.replace(old, new)
         return text
+
+
+def checkout_in(directory: Path) -> Path:
+    """What a reader has in front of them, with this interpreter's environment as its `.venv`."""
+    for name in ("Makefile", "setup.sh", "requirements.txt", "pyproject.toml", "examples"):
+        (directory / name).symlink_to(REPOSITORY / name)
+    (directory / ".venv").symlink_to(sys.prefix)
+    return directory
+
+
+def other_ports() -> dict[str, str]:
+    """What is exchanged so that a page's platform takes ports that are free here."""
+    dagster, mlflow, gateway = free = free_ports(3)
+    ports = f"  ports: {{dagster: {dagster}, mlflow: {mlflow}, gateway: {gateway}}}\n"
+    changed = {f":{old}": f":{new}" for old, new in zip((3000, 5000, 8000), free, strict=True)}
+    return {"platform:\n": f"platform:\n{ports}", **changed}
 
 
 def first_missing(expected: Sequence[str], lines: Sequence[str]) -> str | None:

@@ -1,10 +1,12 @@
 """Settings with all services on, as a site has them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cloud_assets.settings import Settings
+from tests.doubles.kubernetes import ApiServer
 
 
 def with_services(**platform: object) -> Settings:
@@ -20,3 +22,9 @@ def with_services(**platform: object) -> Settings:
 @pytest.fixture
 def settings() -> Settings:
     return with_services()
+
+
+@pytest.fixture
+def api_server() -> Iterator[ApiServer]:
+    with ApiServer() as running:
+        yield running

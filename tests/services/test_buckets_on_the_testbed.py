@@ -1,6 +1,5 @@
 """Both S3 servers on a real cluster: made once, found unchanged, used, drifted and mended."""
 
-import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,7 @@ from cloud_assets.services.manifests import minio
 from cloud_assets.services.service import Service
 from cloud_assets.services.site import Site
 from cloud_assets.services.trials.buckets import buckets_work
-from resources.errors import NeedsRepair, TransientError
+from resources.errors import NeedsRepair
 from resources.kubernetes import Change, Kubernetes, Reference
 from tests.services.testbed import SMALL, site
 from tests.testbed.cluster import Cluster
@@ -109,15 +108,13 @@ def test_a_drawn_secret_is_replaced_by_deleting_it_and_the_pod_follows(
 
 
 def test_a_server_that_does_not_come_says_why(cluster: Cluster) -> None:
-    found = site(cluster.kubeconfig, "s3-absent", minio=SMALL)
+    found = site(cluster.kubeconfig, "s3-absent", minio=SMALL, timeout_seconds=20)
     images = {**found.settings.images, "minio": "127.0.0.1:1/absent:1"}
     found = Site(found.settings.model_copy(update={"images": images}), found.kubernetes)
-    [service] = services(found.settings)
-    short = dataclasses.replace(service.convergence, patience_seconds=20.0)  # type: ignore[type-var]
     try:
-        with pytest.raises(TransientError, match=r"cannot have its image 127\.0\.0\.1:1/absent:1"):
-            short.converge(found)
-        assert service.convergence.status(found).state == "starting"
+        with pytest.raises(NeedsRepair, match=r"cannot have its image 127\.0\.0\.1:1/absent:1"):
+            _service(found).convergence.converge(found)
+        assert _service(found).convergence.status(found).state == "starting"
     finally:
         cluster.kubectl("delete", "namespace", "s3-absent", "--wait=false")
 

@@ -38,6 +38,7 @@ VERSITYGW_IMAGE = f"ghcr.io/versity/versitygw:{VERSITYGW}"
 POSTGRESQL_IMAGE = "docker.io/library/postgres:15-bookworm"
 MLFLOW_IMAGE = "docker.io/ai-how/mlflow:testbed"
 MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
+LOAD_IMAGE = "docker.io/ai-how/load:testbed"
 
 #: The first runs beside the control plane, each further one on a host of its own.
 NODES = 2

@@ -20,7 +20,7 @@ def services(named: set[str]) -> tuple[Service, ...]:
         Service(
             certificates.NAME,
             kind="certmanager",
-            description="cert-manager with its definitions, whose webhook answers.",
+            description="The certificates of webhooks, by cert-manager, whose own webhook answers.",
             convergence=Releases(
                 certificates.NAME, certificates.installations, afterwards=_certificates_answer
             ),

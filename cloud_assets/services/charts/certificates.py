@@ -25,7 +25,6 @@ def installations(settings: Settings) -> list[Installation]:
             wanted.namespace,
             merged(values(wanted, settings.images), wanted.values),
             adopts=wanted.adopt,
-            keeps=True,
         )
     ]
 
@@ -33,7 +32,7 @@ def installations(settings: Settings) -> list[Installation]:
 def values(wanted: Certificates, images: Mapping[str, str]) -> dict[str, Any]:
     """The values of the chart; without images of the site its own are run."""
     found: dict[str, Any] = {
-        # They stay when the release goes: with a definition go all certificates.
+        # By the chart's own policy they stay when the release goes, and with them all certificates.
         "crds": {"enabled": True, "keep": True},
         "global": {"leaderElection": {"namespace": wanted.namespace}},
         # The asset itself waits until the webhook answers.

@@ -26,7 +26,6 @@ from resources.kubernetes import (
 )
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-_PATIENCE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,6 @@ class Releases:
     installations: Callable[[Settings], Sequence[Installation]]
     manifests: Callable[[Settings], Sequence[Object]] | None = None
     afterwards: Callable[[Site], list[Change]] | None = None
-    patience_seconds: float = _PATIENCE_SECONDS
 
     @property
     def part_of(self) -> str:
@@ -77,6 +75,9 @@ class Releases:
                 if not rolled_out().holds(found):
                     why = site.kubernetes.why(reference)
                     return Status("starting", f"{reference}: {why}", tuple(sorted(images)))
+            if release.status != "deployed":
+                why = f"helm calls {wanted.namespace}/{wanted.release} {release.status}"
+                return Status("starting", why, tuple(sorted(images)))
         return Status("running", images=tuple(sorted(images)))
 
     def _apply(self, site: Site, *, prune: Prune, dry_run: bool = False) -> list[Change]:
@@ -96,8 +97,9 @@ class Releases:
 
     def _install(self, site: Site, wanted: Installation) -> list[Change]:
         """Every object of the release, unchanged ones included."""
-        cluster, patience = site.kubernetes, self.patience_seconds
+        cluster, patience = site.kubernetes, site.settings.services.timeout_seconds
         release = site.helm.settled(wanted, timeout_seconds=patience)
+        defined = _define(site, wanted, part_of=self.part_of)
         planned = placed(cluster, site.helm.planned(wanted), wanted)
         found = {each: cluster.get(each) for each in planned}
         others = {each: who for each, who in _owners(found, wanted).items() if release is None}
@@ -114,14 +116,35 @@ class Releases:
         # Also of a release that nothing changed: its pods may have gone down since.
         for each in workloads:
             cluster.wait(each, rolled_out(), timeout_seconds=patience)
-        told = {each: Change(each, "unchanged") for each in planned}
-        for change in changes:
-            at = _in_place(cluster, change.reference, wanted)
-            told[at] = Change(at, change.outcome, change.paths)
+        told = _told(cluster, wanted, planned, changes)
         # Helm compares what it sent, then and now: it knows nothing of these.
         told |= {each: Change(each, "created") for each in lost}
         told |= {each: Change(each, "changed", ("its owner",)) for each in others}
-        return list(told.values())
+        return [*defined, *told.values()]
+
+
+def _define(site: Site, wanted: Installation, *, part_of: str) -> list[Change]:
+    """Have the kinds that the chart keeps apart; those that are there stay as they are."""
+    missing = [
+        each
+        for each in site.helm.definitions(wanted)
+        if site.kubernetes.get(Reference.of(each)) is None
+    ]
+    return apply_all(site.kubernetes, missing, part_of=part_of)
+
+
+def _told(
+    cluster: Kubernetes,
+    wanted: Installation,
+    planned: Iterable[Reference],
+    changes: Iterable[Change],
+) -> dict[Reference, Change]:
+    """What became of each object of the release, unchanged ones included."""
+    told = {each: Change(each, "unchanged") for each in planned}
+    for change in changes:
+        at = _in_place(cluster, change.reference, wanted)
+        told[at] = Change(at, change.outcome, change.paths)
+    return told
 
 
 def placed(cluster: Kubernetes, objects: Iterable[Object], wanted: Installation) -> list[Reference]:
@@ -155,7 +178,7 @@ def _refusal(name: str, wanted: Installation, others: Mapping[Reference, str]) -
     return NeedsRepair(
         "Helm",
         f"install {wanted.chart} as {wanted.namespace}/{wanted.release}",
-        f"{first}{more} are there already and belong to {who}",
+        f"what it would make is there already, made by {who}: {first}{more}",
         hint=f"set `services.{name}.adopt: true` to take over what is there, or take `{name}` out "
         "of `services` to leave it to its owner",
     )
@@ -166,13 +189,16 @@ def _foreseen(site: Site, wanted: Installation) -> list[Change]:
 
     A server that lacks the kinds of an earlier release cannot be asked for more than that.
     """
-    if site.helm.status(wanted.release, wanted.namespace) is not None:
-        return site.helm.diff(wanted)
-    rendered = placed(site.kubernetes, site.helm.render(wanted), wanted)
-    return [
-        Change(each, "changed" if _is_there(site.kubernetes, each) else "created")
-        for each in rendered
-    ]
+    cluster = site.kubernetes
+    if site.helm.status(wanted.release, wanted.namespace) is None:
+        rendered = placed(cluster, site.helm.render(wanted), wanted)
+        return [
+            Change(each, "changed" if _is_there(cluster, each) else "created") for each in rendered
+        ]
+    planned = placed(cluster, site.helm.planned(wanted), wanted)
+    told = _told(cluster, wanted, planned, site.helm.diff(wanted))
+    lost = {each: Change(each, "created") for each in planned if not _is_there(cluster, each)}
+    return list((told | lost).values())
 
 
 def _is_there(cluster: Kubernetes, reference: Reference) -> bool:

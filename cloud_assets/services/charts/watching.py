@@ -27,7 +27,8 @@ class Watched:
         self._workloads = workloads
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
-        self._reason = ""
+        #: Why one of them was not up when it was looked at last; empty as long as all were.
+        self.reason = ""
 
     def __enter__(self) -> "Watched":
         self._thread.start()
@@ -47,8 +48,8 @@ class Watched:
         try:
             return act()
         except TransientError as error:
-            if self._reason and _OVERDUE.search(error.reason):
-                raise TransientError(error.system, error.action, self._reason) from error
+            if self.reason and _OVERDUE.search(error.reason):
+                raise TransientError(error.system, error.action, self.reason) from error
             raise
 
     def _look(self) -> None:
@@ -57,5 +58,5 @@ class Watched:
                 with suppress(ExternalError):
                     found = self._cluster.get(each)
                     if found is not None and not rolled_out().holds(found):
-                        self._reason = f"{each} is not up: {self._cluster.why(each)}"
+                        self.reason = f"{each} is not up: {self._cluster.why(each)}"
                         break

@@ -106,6 +106,8 @@ def _server(wanted: PostgreSQL, settings: Settings) -> Object:
         **_container("server", wanted, settings),
         "command": ["postgres", "-c", f"config_file={_CONFIGURATION}/postgresql.conf"],
         "env": _places(),
+        # By itself it would wait for its clients to leave, and be killed in the end.
+        "lifecycle": {"preStop": {"exec": {"command": ["pg_ctl", "stop", "--mode", "fast"]}}},
         "ports": [{"name": "main", "containerPort": PORT}],
         "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": 600},
         "readinessProbe": {**probe, "periodSeconds": 5},

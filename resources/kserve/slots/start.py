@@ -32,6 +32,8 @@ _POD = Kind("v1", "Pod")
 _FAILED = frozenset({"BlockedByFailedLoad", "InvalidSpec"})
 #: So often the cluster is asked what holds a slot up.
 _LOOK_SECONDS = 3.0
+#: KServe acts upon a change within a second.
+_LAG_SECONDS = 4.0
 _LOG_LINES = 200
 
 
@@ -71,6 +73,7 @@ class Start:
         self._on_wait = on_wait
         self._reference = manifests.slot_reference(site, name)
         self._patience = Patience()
+        self._began = time.monotonic()
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
     def phases(self, model: str) -> dict[str, float]:
@@ -90,7 +93,7 @@ class Start:
 
     def _await_ready(self) -> None:
         while True:
-            found = self._await(self._reference, Condition("ready or failed", _is_settled))
+            found = self._await(self._reference, Condition("ready or failed", self._is_settled))
             if found is None:
                 raise TransientError(f"the slot {self._name}", "start", "it was deleted meanwhile")
             if state_of(found)[0] is SlotState.READY:
@@ -98,6 +101,18 @@ class Start:
             # KServe has given up; whether it is right is for the rules to say.
             self._look()
             time.sleep(min(1.0, self._left()))
+
+    def _is_settled(self, found: Object | None) -> bool:
+        """KServe 0.20 takes `observedGeneration` from the Deployment, which has none for a change
+        that it does not see; so a number that lags is believed for a while only.
+        """
+        if found is None:
+            return True
+        seen = int((found.get("status") or {}).get("observedGeneration", 0))
+        lags = bool(seen) and seen < int(found["metadata"].get("generation", 0))
+        if lags and time.monotonic() < self._began + _LAG_SECONDS:
+            return False
+        return state_of(found)[0] is not SlotState.STARTING
 
     def _await_rollout(self) -> None:
         name = names.predictor_name(self._name)
@@ -190,15 +205,6 @@ class Start:
                 if each["name"] == INITIALIZER and ended:
                     return {"download": _seconds(ended["startedAt"], ended["finishedAt"])}
         return {}
-
-
-def _is_settled(found: Object | None) -> bool:
-    if found is None:
-        return True
-    seen = int((found.get("status") or {}).get("observedGeneration", 0))
-    if seen and seen < int(found["metadata"].get("generation", 0)):
-        return False
-    return state_of(found)[0] is not SlotState.STARTING
 
 
 def _seconds(start: str, end: str) -> float:

@@ -1,5 +1,6 @@
 """What every helm must do, as a class of tests to inherit; a subclass gives `helm`, `namespace`."""
 
+import json
 import traceback
 from pathlib import Path
 
@@ -81,6 +82,19 @@ class HelmContract:
     def test_what_would_be_applied_is_told_before(self, helm: Helm, wanted: Installation) -> None:
         assert sorted(each["kind"] for each in helm.planned(wanted)) == ["ConfigMap", "Secret"]
         assert helm.status("web", wanted.namespace) is None
+
+    def test_definitions_that_a_chart_keeps_apart(
+        self, helm: Helm, wanted: Installation, chart: Path
+    ) -> None:
+        assert helm.definitions(wanted) == []
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "gadgets.example.com"},
+        }
+        (chart / "crds").mkdir()
+        (chart / "crds" / "gadget.yaml").write_text(json.dumps(definition), "utf-8")
+        assert helm.definitions(wanted) == [definition]
 
     def test_an_upgrade_tells_paths_and_no_secret(self, helm: Helm, wanted: Installation) -> None:
         helm.install_or_upgrade(wanted)

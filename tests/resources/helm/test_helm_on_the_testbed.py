@@ -73,6 +73,20 @@ def test_what_cannot_be_made_again_outlives_a_failed_first_installation(
     assert found.status == "deployed"
 
 
+def test_a_later_failure_of_what_cannot_be_made_again_is_rolled_back(
+    real_helm: Helm, chart: Path, space: str, cluster: Cluster
+) -> None:
+    kept = replace(wanted(chart, space), keeps=True)
+    real_helm.install_or_upgrade(kept)
+    with pytest.raises(TransientError):
+        real_helm.install_or_upgrade(
+            replace(kept, values={"image": ABSENT, "greeting": "new"}), timeout_seconds=3
+        )
+    found = cluster.kubectl.get("configmap", "web", "--namespace", space)
+    assert found["data"] == {"greeting": "hello"}
+    assert real_helm.install_or_upgrade(kept) == []
+
+
 def test_a_killed_first_installation_of_what_must_stay_is_left_to_a_person(
     real_helm: Helm, chart: Path, space: str, cluster: Cluster
 ) -> None:

@@ -7,7 +7,7 @@ import inspect
 import shutil
 import sys
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.testbed import pins
@@ -17,10 +17,13 @@ from tests.testbed.build.docker_archive import Image
 
 ARCHIVE = "image.tar"
 _REQUIREMENTS = Path(__file__).with_name("python_requirements.txt")
-_MLFLOW_REQUIREMENTS = Path(__file__).with_name("mlflow_requirements.txt")
 _LEFT_OUT = tuple(f"/usr/share/{each}/*" for each in ("doc", "man", "locale"))
 _SITE = "usr/local/lib/python3.11/dist-packages"
 _INITIALIZER = "storage-initializer/scripts/initializer-entrypoint"
+_LOAD_MODULES = (
+    "__init__.py", "completion_stream.py", "locust_client.py", "pod_program.py", "rows.py",
+    "run.py", "shares.py",
+)  # fmt: skip
 #: Who runs where a pod says `runAsNonRoot` and nothing more.
 _NOBODY = "1000"
 
@@ -42,7 +45,7 @@ def all_images() -> list[Artefact]:
     ]
     roles = {name: ("/cert-manager", role) for role, name in pins.CERT_MANAGER_IMAGES.items()}
     certificates = _static(roles, "/cert-manager", go_programs.cert_manager())
-    return [*made, certificates, _busybox(), python(), mlflow(), postgresql()]
+    return [*made, certificates, _busybox(), python(), mlflow(), postgresql(), load_client()]
 
 
 def _static(names: Mapping[str, tuple[str, ...]], target: str, program: Artefact) -> Artefact:
@@ -125,28 +128,39 @@ def python() -> Artefact:
 
 
 def mlflow() -> Artefact:
-    """MLflow's server with uvloop, PostgreSQL and S3, above the same Debian."""
-    debian = _debian()
+    """MLflow's server with uvloop, PostgreSQL and S3."""
+    return _with_packages("mlflow", pins.MLFLOW_IMAGE, [])
+
+
+def load_client() -> Artefact:
+    """The load client of this repository, as `deploy/load/Dockerfile` makes it."""
+    ours = ["__init__.py", "errors.py", *(f"load/{each}" for each in _LOAD_MODULES)]
+    return _with_packages("load", pins.LOAD_IMAGE, [f"resources/{each}" for each in ours])
+
+
+def _with_packages(name: str, image_name: str, ours: Sequence[str]) -> Artefact:
+    """The packages of `<name>_requirements.txt` and files of ours, above the same Debian."""
+    debian, requirements = _debian(), Path(__file__).with_name(f"{name}_requirements.txt")
 
     def build(draft: Path) -> None:
         base, tree, layer = have(debian) / "base.tar", draft / "tree", draft / "packages.tar"
         tree.mkdir(mode=0o755)
         commands.run(["tar", "-xf", base, "-C", tree, "--exclude=./dev/*"])
-        _install(tree, _MLFLOW_REQUIREMENTS)
+        for each in ours:
+            (tree / _SITE / each).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(pins.REPOSITORY / each, tree / _SITE / each)
+        _install(tree, requirements)
         commands.run(["tar", "-cf", layer, "-C", tree, _SITE])
-        image = Image(
-            pins.MLFLOW_IMAGE, [base, layer], user=_NOBODY,
-            environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        environment = {"HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
+        image = Image(image_name, [base, layer], user=_NOBODY, environment=environment)
         docker_archive.write(draft / ARCHIVE, [image])
         shutil.rmtree(tree)
         layer.unlink()
 
-    code = _code(mlflow, _install)
-    pinned = _MLFLOW_REQUIREMENTS.read_text("utf-8")
-    return Artefact(
-        "image-mlflow", f"{code}\n{pins.MLFLOW_IMAGE}\n{debian.path.name}\n{pinned}", build
-    )
+    texts = [(pins.REPOSITORY / each).read_text("utf-8") for each in ours]
+    pinned = requirements.read_text("utf-8")
+    recipe = [_code(_with_packages, _install), image_name, debian.path.name, pinned, *texts]
+    return Artefact(f"image-{name}", "\n".join(recipe), build)
 
 
 def postgresql() -> Artefact:

@@ -39,6 +39,7 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	"github.com/cert-manager/cert-manager/pkg/logs"
+	"github.com/cert-manager/cert-manager/pkg/util"
 	"github.com/cert-manager/cert-manager/pkg/webhook/options"
 )
 
@@ -146,7 +147,9 @@ func runInjector(ctx context.Context, _ []string) error {
 	} {
 		utilruntime.Must(add(known))
 	}
-	manager, err := ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
+	// What it applies goes by the name in the agent.
+	config := util.RestConfigWithUserAgent(ctrl.GetConfigOrDie(), "cainjector")
+	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  known,
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
