@@ -163,9 +163,9 @@ def test_a_wrong_image_holds_the_candidate_and_leaves_the_champion_alone(
     with answering(backend):
         with image_of(platform, ABSENT):
             key = platform.drop("image", seed=5)
-            told(platform, key, "running", f"cannot have its image {ABSENT}")
-            told(platform, key, "held", f"cannot have its image {ABSENT}")
-            assert f"cannot have its image {ABSENT}" in platform.ai_how("checkpoints").stdout
+            told(platform, key, "running", ABSENT)
+            told(platform, key, "held", ABSENT)
+            assert ABSENT in platform.ai_how("checkpoints").stdout
             assert "serving.cluster.runtimes" in platform.progress()[key].fix
             assert platform.releases(key)[0].metadata["outcome"] == "held"
             assert platform.champion() == champion
