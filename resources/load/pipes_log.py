@@ -20,10 +20,15 @@ from dagster_pipes import (
 
 
 class LogMessages(dg.PipesMessageReader):
-    """Hands on what `read` finds."""
+    """Hands on what `read` finds; as many pods as there are `writers` open and close the session."""
 
-    def __init__(self) -> None:
+    def __init__(self, writers: int) -> None:
+        self._writers = writers
         self._handler: PipesMessageHandler | None = None
+
+    @property
+    def expected_writer_count(self) -> int:
+        return self._writers
 
     @contextmanager
     def read_messages(self, handler: PipesMessageHandler) -> Iterator[PipesParams]:
@@ -35,12 +40,9 @@ class LogMessages(dg.PipesMessageReader):
 
     def read(self, logs: Iterable[str]) -> None:
         """Take the messages of all pods' logs; what is no message is left out."""
-        found = [
-            message for log in logs for line in log.splitlines() if (message := _message(line))
-        ]
-        # What comes after a `closed` counts as a fault of the one before.
-        for message in sorted(found, key=lambda each: each["method"] == "closed"):
-            if self._handler is not None:
+        for line in (line for log in logs for line in log.splitlines()):
+            message = _message(line)
+            if message is not None and self._handler is not None:
                 self._handler.handle_message(message)
 
     def no_messages_debug_text(self) -> str:

@@ -58,7 +58,7 @@ def run_in_pods(
     if pods.workers > 1:
         plan = replace(plan, start_at=time.time() + START_SECONDS)
     zipped = _zipped(plan)
-    messages = LogMessages()
+    messages = LogMessages(pods.workers)
     name = f"ai-how-load-{uuid.uuid4().hex[:8]}"
     with dg.open_pipes_session(
         context=context,

@@ -57,8 +57,8 @@ def test_a_plan_that_no_config_map_holds_is_refused() -> None:
         run(plan_for("http://127.0.0.1:1", prompt=noise), Kubernetes(None), PODS)
 
 
-def test_messages_of_several_pods_open_and_close_one_session() -> None:
-    reader, handler = LogMessages(), mock.Mock()
+def test_the_messages_of_all_pods_are_taken_and_nothing_else() -> None:
+    reader, handler = LogMessages(2), mock.Mock()
     log = "\n".join(
         json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": {}})
         for method in ("opened", "report_custom_message", "closed")
@@ -66,7 +66,8 @@ def test_messages_of_several_pods_open_and_close_one_session() -> None:
     with reader.read_messages(handler):
         reader.read([f"noise\n{log}", log, "7"])
     methods = [call.args[0]["method"] for call in handler.handle_message.call_args_list]
-    assert methods == [*["opened", "report_custom_message"] * 2, "closed", "closed"]
+    assert methods == ["opened", "report_custom_message", "closed"] * 2
+    assert reader.expected_writer_count == 2
 
 
 @pytest.fixture
