@@ -20,7 +20,7 @@ from dagster_pipes import (
 
 
 class LogMessages(dg.PipesMessageReader):
-    """Hands on what `read` finds; as many pods as there are `writers` open and close the session."""
+    """Hands on what `read` finds; each of the `writers` opens and closes the session."""
 
     def __init__(self, writers: int) -> None:
         self._writers = writers
