@@ -29,8 +29,7 @@ def cluster(api_server: ApiServer, tmp_path: Path) -> Kubernetes:
 def value(cluster: Kubernetes, key: str) -> str:
     found = cluster.get(REFERENCE)
     assert found is not None
-    encoded = found.get("data", {}).get(key)
-    return base64.b64decode(encoded).decode() if encoded else str(found["stringData"][key])
+    return base64.b64decode(found["data"][key]).decode()
 
 
 def put_secret(api_server: ApiServer, **values: str) -> None:
