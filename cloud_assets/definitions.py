@@ -52,7 +52,7 @@ def outside_world(settings: Settings) -> Mapping[str, object]:
     return {
         "settings": settings,
         "store": store,
-        "registry": Registry(settings.registry_url),
+        "registry": Registry(settings.registry_url, s3_endpoint=settings.store.endpoint),
         "serving": serving_backend(settings, fetcher(store)),
         **({"site": Site.of(settings)} if settings.services.named else {}),
     }

@@ -118,7 +118,9 @@ def _translated(action: str) -> Iterator[None]:
     except MinioException as error:
         raise TransientError(SYSTEM, action, f"it answers no S3: {_line(error)}") from error
     except ValueError as error:
-        raise PermanentError(SYSTEM, action, _line(error)) from error
+        # A name that no bucket has, or an answer without what every S3 server puts into it.
+        hint = "correct the name, or the endpoint: what answers there may be no S3 server"
+        raise NeedsRepair(SYSTEM, action, _line(error), hint=hint) from error
 
 
 def _meant(error: "Exception", action: str) -> Exception:

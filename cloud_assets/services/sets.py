@@ -51,9 +51,9 @@ class ManifestSet:
     credentials: Callable[[Settings], Sequence[Credentials]] = field(default=lambda _: ())
     afterwards: Afterwards | None = None
 
-    @property
-    def part_of(self) -> str:
-        return f"ai-how-{self.name}"
+    def part_of(self, settings: Settings) -> str:
+        """The set of one namespace: two platforms on a cluster never prune one another's."""
+        return f"ai-how-{self.name}-{settings.services.namespace}"
 
     def plan(self, site: Site) -> list[Change]:
         changes = self._apply(site, dry_run=True)
@@ -61,7 +61,7 @@ class ManifestSet:
 
     def converge(self, site: Site) -> list[Change]:
         changes = self._apply(site, dry_run=False)
-        self._await(site, [each.reference for each in changes])
+        self._await(site, [each.reference for each in changes if each.outcome != "deleted"])
         return changes + (self.afterwards(site, dry_run=False) if self.afterwards else [])
 
     def status(self, site: Site) -> Status:
@@ -90,7 +90,12 @@ class ManifestSet:
         if new:
             return [*changes, *(Change(Reference.of(each), "created") for each in manifests)]
         return changes + apply_all(
-            cluster, manifests, part_of=self.part_of, prune=Prune.SAFE, force=True, dry_run=dry_run
+            cluster,
+            manifests,
+            part_of=self.part_of(settings),
+            prune=Prune.SAFE,
+            force=True,
+            dry_run=dry_run,
         )
 
     def _await(self, site: Site, references: Sequence[Reference]) -> None:

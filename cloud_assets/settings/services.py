@@ -98,7 +98,7 @@ class MLflow(Section):
 class Services(Section):
     """The MLOps services on the cluster of `kubernetes`; one that is named is the platform's."""
 
-    namespace: Name = Field(
+    namespace: Annotated[Name, Field(max_length=40)] = Field(
         default="mlops", description="of `minio`, `postgresql` and `mlflow`, which share Secrets"
     )
     timeout_seconds: Seconds = Field(

@@ -5,12 +5,12 @@ Every call can be repeated: what is there already is found by its digest and ret
 """
 
 import logging
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from resources.errors import PermanentError, TransientError
+from resources.mlflow.connection import connected
 from resources.mlflow.rest import KEY_TAG, NO_SUCH_ALIAS
 from resources.mlflow.version import Registration, Version
 
@@ -28,12 +28,6 @@ FIGURES_KEPT = 900
 #: Somebody else made or removed the same at the same time.
 _PRESENT, _ABSENT = frozenset({"RESOURCE_ALREADY_EXISTS"}), frozenset({"RESOURCE_DOES_NOT_EXIST"})
 _PERMANENT = _PRESENT | _ABSENT | {"INVALID_PARAMETER_VALUE", "PERMISSION_DENIED"}
-#: A server that is down fails a call within seconds, where MLflow's defaults try for minutes.
-_CLIENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
 
 T = TypeVar("T")
 
@@ -41,20 +35,21 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
 class Registry:
-    """An MLflow server at `url`. Raises TransientError when it cannot be reached."""
+    """An MLflow server at `url`. Raises TransientError when it cannot be reached.
 
-    def __init__(self, url: str) -> None:
+    Where it keeps artifacts in a bucket, they go there and not through it: to `s3_endpoint`, with
+    the keys of the environment.
+    """
+
+    def __init__(self, url: str, *, s3_endpoint: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._s3_endpoint = s3_endpoint
         self._connected: MlflowClient | None = None
 
     @property
     def _client(self) -> "MlflowClient":
         if self._connected is None:
-            from mlflow import MlflowClient
-
-            for name, value in _CLIENT.items():
-                os.environ.setdefault(name, value)
-            self._connected = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
+            self._connected = connected(self.url, s3_endpoint=self._s3_endpoint)
         return self._connected
 
     def register(self, wanted: Registration) -> tuple[Version, bool]:

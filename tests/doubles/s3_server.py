@@ -131,7 +131,8 @@ class _S3Exchange(Exchange):
             for key, body in sorted(self.owner.objects.items())
             if key.startswith(prefix)
         )
-        self._xml(f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>")
+        about = f"<Name>{self.owner.bucket}</Name><IsTruncated>false</IsTruncated>"
+        self._xml(f"<ListBucketResult>{about}{rows}</ListBucketResult>")
 
     def _delete_many(self, body: bytes) -> None:
         keys = [
@@ -145,7 +146,8 @@ class _S3Exchange(Exchange):
         self._xml(f"<DeleteResult>{rows}</DeleteResult>")
 
     def _fail(self, status: int, code: str) -> None:
-        self.answer(f"<Error><Code>{code}</Code></Error>".encode(), status=status)
+        text = f"<Error><Code>{code}</Code></Error>".encode()
+        self.answer(text, {"Content-Type": "application/xml"}, status=status)
 
     def _xml(self, text: str) -> None:
         self.answer(text.encode(), {"Content-Type": "application/xml"})

@@ -15,6 +15,14 @@ ASSETS = {
     "mlflow": (("minio", "postgresql"), {"kubernetes", "mlflow"}),
 }
 
+#: asset, check; all of them end the run, so that nothing is put upon a broken service.
+CHECKS = {
+    ("minio", "buckets_work"),
+    ("postgresql", "settings_in_force"),
+    ("postgresql", "rows_survive"),
+    ("mlflow", "run_and_version_kept"),
+}
+
 
 @pytest.fixture
 def graph(settings: Settings) -> AssetGraph:
@@ -38,6 +46,22 @@ def test_an_asset_is_what_the_table_says(graph: AssetGraph, name: str) -> None:
     assert found.owners == ["team:ml-platform"]
     assert found.code_version
     assert found.description
+
+
+def test_these_are_their_checks(graph: AssetGraph) -> None:
+    specs = [graph.get_check_spec(each) for each in graph.asset_check_keys]
+    ours = [each for each in specs if each.asset_key.to_user_string() in ASSETS]
+    assert {(each.asset_key.to_user_string(), each.name) for each in ours} == CHECKS
+    assert all(each.blocking and each.description for each in ours)
+
+
+def test_the_job_tries_them_out_too(settings: Settings) -> None:
+    job = definitions.build(settings).resolve_job_def("converge_services")
+    found = {
+        (each.asset_key.to_user_string(), each.name)
+        for each in job.asset_layer.asset_graph.asset_check_keys
+    }
+    assert found >= CHECKS
 
 
 def test_one_job_converges_them_in_one_process(settings: Settings) -> None:

@@ -29,8 +29,7 @@ def cluster(api_server: ApiServer, tmp_path: Path) -> Kubernetes:
 def value(cluster: Kubernetes, key: str) -> str:
     found = cluster.get(REFERENCE)
     assert found is not None
-    encoded = found.get("data", {}).get(key)
-    return base64.b64decode(encoded).decode() if encoded else str(found["stringData"][key])
+    return base64.b64decode(found["data"][key]).decode()
 
 
 def put_secret(api_server: ApiServer, **values: str) -> None:
@@ -130,6 +129,21 @@ def test_what_left_the_manifests_is_removed_and_data_is_kept(
     none = ManifestSet("minio", lambda *_: [])
     deleted = [str(each) for each in none.converge(site) if each.outcome == "deleted"]
     assert deleted == ["Service spaced/minio deleted"]
+
+
+def test_two_namespaces_of_one_cluster_let_each_other_be(cluster: Kubernetes) -> None:
+    def without_pods(settings: Settings, version: str) -> list[Object]:
+        return minio.manifests(settings, version)[:2]
+
+    sites = [
+        Site(with_services(services={"namespace": each, "minio": {}}), cluster)
+        for each in ("one", "two")
+    ]
+    outcomes = [
+        {each.outcome for each in ManifestSet("minio", without_pods).converge(site)}
+        for site in [*sites, *sites]
+    ]
+    assert outcomes == [{"created"}, {"created"}, {"unchanged"}, {"unchanged"}]
 
 
 def test_a_name_that_is_no_service_of_ours() -> None:

@@ -13,7 +13,6 @@ from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
 from cloud_assets.stages import SERVICES_JOB
 from resources.dagster.graphql import DagsterGraphQL
-from resources.kubernetes import Change
 
 REQUESTED_BY_TAG = "ai-how/requested-by"
 _NONE = "no service is the platform's; name some under `platform.services`"
@@ -59,16 +58,17 @@ def _standing(settings: Settings) -> Iterator[dict[str, Any]]:
 def _planned(settings: Settings, services: Sequence[Service]) -> list[dict[str, Any]]:
     site = Site.of(settings)
     return [
-        {"service": each.name, **_row(change)}
+        {"service": each.name, **_row(str(change))}
         for each in services
         for change in each.convergence.plan(site)
         if change.outcome != "unchanged"
     ]
 
 
-def _row(change: Change) -> dict[str, str]:
-    fields = ", ".join(change.paths)
-    return {"change": f"{change.outcome} {change.reference}", "fields": fields}
+def _row(change: str) -> dict[str, str]:
+    """As a plan and a run both write it: what became of an object, and of which fields."""
+    outcome, _, fields = change.partition(": ")
+    return {"change": outcome, "fields": fields}
 
 
 def _applied(
@@ -83,7 +83,7 @@ def _applied(
     rows = []
     for name in names:
         event = next(each for each in graph.events(name, limit=1) if each.run_id == run_id)
-        rows += [{"service": name, "change": each} for each in event.metadata["changes"]]
+        rows += [{"service": name, **_row(each)} for each in event.metadata["changes"]]
     return rows
 
 

@@ -3,6 +3,7 @@
 Whoever wants others makes the Secret first: what is there is never overwritten.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,9 +25,12 @@ class Credentials:
 
     def manifest(self, values: Mapping[str, str]) -> Object:
         """The Secret with the drawn values, one of each of `drawn`."""
+        everything = {**self.fixed, **values}
         return {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": self.name, "namespace": self.namespace},
-            "stringData": {**self.fixed, **values},
+            "data": {
+                key: base64.b64encode(each.encode()).decode() for key, each in everything.items()
+            },
         }

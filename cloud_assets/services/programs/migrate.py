@@ -20,10 +20,9 @@ def main() -> None:
     with engine.connect() as holder:
         # Let go of with the connection, so that a killed pod blocks nobody.
         holder.execute(text("SELECT pg_advisory_lock(:number)"), {"number": LOCK})
-        is_new = utils._is_empty_database(engine)
-        if not is_new and utils._get_schema_version(engine) != utils._get_latest_schema_revision():
+        if utils._get_schema_version(engine) not in (None, utils._get_latest_schema_revision()):
             utils._upgrade_db(engine)
-        # Makes the tables where there are none, and the default experiment.
+        # Makes the tables where there are none, or not all of them, and the default experiment.
         SqlAlchemyStore(url, os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"])
     engine.dispose()
 

@@ -12,7 +12,9 @@ from resources.kubernetes import Reference, condition
 from resources.postgresql import Database
 
 _RESTART_SECONDS = 300.0
-_TABLE = "ai_how_check"
+#: In a schema of its own: MLflow takes the default one for its own.
+_SCHEMA = "ai_how_check"
+_TABLE = f"{_SCHEMA}.starts"
 
 
 def settings_in_force(site: Site) -> outcome.Outcome:
@@ -38,6 +40,7 @@ def rows_survive(site: Site, *, restart: bool) -> outcome.Outcome:
     Each start of the server that is looked at leaves a row.
     """
     with database(site) as asked:
+        asked.query(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
         asked.query(f"CREATE TABLE IF NOT EXISTS {_TABLE} (started timestamptz PRIMARY KEY)")
         before = _rows(asked)
     seconds = _restart(site) if restart else 0.0

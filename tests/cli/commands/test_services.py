@@ -82,10 +82,10 @@ def test_a_dry_run_names_what_would_be_made_and_makes_nothing(
     assert (code, told) == (0, "")
     changes = {each["change"] for each in json.loads(printed)}
     assert {
-        "created Namespace mlops",
-        "created Secret mlops/minio-credentials",
-        "created StatefulSet mlops/minio",
-        "created Bucket models",
+        "Namespace mlops created",
+        "Secret mlops/minio-credentials created",
+        "StatefulSet mlops/minio created",
+        "Bucket models created",
     } <= changes
     assert "namespaces/mlops" not in "".join(
         each for each in api_server.requests if each.startswith("PATCH") and "dryRun" not in each

@@ -16,7 +16,17 @@ from tests.doubles.kubernetes import ApiServer
 from tests.testbed import pins
 
 #: Answers each connection with its name and then whatever it is sent, until that ends.
-SCRIPT = "while true; do nc -l -p 7000 -e sh -c 'hostname; exec cat'; done"
+SCRIPT = """
+import os, socketserver
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(os.uname().nodename.encode() + b"\\n")
+        while sent := self.request.recv(65536):
+            self.request.sendall(sent)
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+Server(("", 7000), Echo).serve_forever()
+"""
 SERVICE: Object = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -82,8 +92,9 @@ def echo(kubernetes: Kubernetes) -> Iterator[Reference]:
     container = {
         "name": "echo",
         "image": pins.BUSYBOX_IMAGE,
-        "command": ["sh", "-c", SCRIPT],
+        "command": ["python3", "-c", SCRIPT],
         "ports": [{"name": "talk", "containerPort": 7000}],
+        "readinessProbe": {"tcpSocket": {"port": 7000}, "periodSeconds": 1},
     }
     labels = {"app": "echo"}
     deployment = {
