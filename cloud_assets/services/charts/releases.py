@@ -153,9 +153,10 @@ def placed(cluster: Kubernetes, objects: Iterable[Object], wanted: Installation)
 
 
 def _in_place(cluster: Kubernetes, reference: Reference, wanted: Installation) -> Reference:
-    if reference.namespace or not _is_namespaced(cluster, reference.of_kind):
-        return reference
-    return replace(reference, namespace=wanted.namespace)
+    """Some charts name a namespace where there is none, others leave it out where there is one."""
+    if not _is_namespaced(cluster, reference.of_kind):
+        return replace(reference, namespace=None)
+    return replace(reference, namespace=reference.namespace or wanted.namespace)
 
 
 def _is_namespaced(cluster: Kubernetes, kind: Kind) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from resources.errors import NeedsRepair, TransientError
 from resources.helm import Chart, Helm, Installation, owner
+from resources.kubernetes import Kubernetes, Reference
 from tests.doubles import helm_program
 from tests.doubles.charts import PLAIN, write_chart
 from tests.testbed import pins
@@ -150,8 +151,10 @@ def test_an_object_of_somebody_else_is_taken_when_asked(
 def test_objects_of_somebody_else_do_not_hinder_planning(
     real_helm: Helm, chart: Path, space: str, cluster: Cluster
 ) -> None:
-    cluster.kubectl("create", "configmap", "web", "--namespace", space)
-    found = cluster.kubectl.get("configmap", "web", "--namespace", space)
+    # Of an empty one the server keeps no managers.
+    cluster.kubectl("create", "configmap", "web", "--from-literal=a=b", "--namespace", space)
+    found = Kubernetes(cluster.kubeconfig).get(Reference("v1", "ConfigMap", "web", space))
+    assert found is not None
     planned = real_helm.planned(wanted(chart, space))
     assert sorted(each["kind"] for each in planned) == ["ConfigMap", "Deployment"]
     assert owner(found, wanted(chart, space)) == "`kubectl-create`"

@@ -84,5 +84,5 @@ def test_asset_and_check_are_one_run_of_the_graph(
         ended = job.execute_in_process(instance=instance)
         [made_of] = ended.asset_materializations_for_node("cert_manager")
         [check] = ended.get_asset_check_evaluations()
-    assert made_of.metadata["changed"].value is False
+    assert made_of.metadata["changes"].value == []
     assert (check.check_name, check.passed) == ("certificate_issued", True)
