@@ -38,13 +38,11 @@ fmt: $(STAMP) ## format and mend what can be mended
 docs: $(STAMP) ## write docs/reference anew from the code
 	@$(BIN)/python -m docs.generate
 
-test: check ## everything: checks, unit, real services, end to end, a real Kubernetes
+test: check ## checks, unit, real services, end to end: all that needs no cluster
 	$(BIN)/pytest
-	@$(MAKE) --no-print-directory test-cluster
 
-# What fails on the real cluster is run once more on its own; both outcomes are printed.
 test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
-	$(BIN)/pytest -m testbed || $(BIN)/pytest -m testbed --last-failed
+	$(BIN)/pytest -m testbed
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up
