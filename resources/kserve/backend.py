@@ -81,7 +81,10 @@ class KServe:
             raise
         start = Start(self.cluster, self.site, name, deadline=deadline, on_wait=on_wait)
         try:
-            phases = start.phases(servable.name)
+            phases, slot = start.phases(servable.name), self._slot_named(name)
+            while slot.state is not SlotState.READY:
+                # KServe acted on what was put right only after the pod before had answered.
+                phases, slot = start.phases(servable.name), self._slot_named(name)
         except (PermanentError, TransientError):
             # What it lacked may be of the site's own, which is made anew the next time.
             self._prepared = False
@@ -90,9 +93,9 @@ class KServe:
                     remove(self.cluster, self.site, name)
             raise
         if not reused:
-            return Served(self._slot_named(name), phases)
+            return Served(slot, phases)
         phases = {"first_completion": phases["first_completion"]}
-        return Served(self._slot_named(name), phases, reused=True, mended=change.paths)
+        return Served(slot, phases, reused=True, mended=change.paths)
 
     def slots(self) -> tuple[Slot, ...]:
         found = self.cluster.listed(

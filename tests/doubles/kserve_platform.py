@@ -56,5 +56,5 @@ def answering(backend: KServe) -> Iterator[None]:
     request = {"model": MODEL, "prompt": "Question: ", "max_tokens": 1}
     with Clients([backend.address(MODEL)], request, pause_seconds=0.2) as clients:
         yield
-    assert clients.failed == []
+    assert clients.failed == [], clients.failed[:5]
     assert clients.answered
