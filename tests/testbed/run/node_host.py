@@ -20,7 +20,10 @@ from tests.testbed.run import cgroups, control_plane, network, node
 from tests.testbed.run.node import Node
 from tests.testbed.run.places import Places
 
+# The kubelet ends until containerd answers, which after a loss of power takes longer than systemd
+# lets a unit fail.
 _UNIT = """[Unit]
+StartLimitIntervalSec=0
 After=testbed-network.service
 [Service]
 ExecStart={command}
