@@ -33,6 +33,7 @@ _PLACING_SECONDS = 120.0
 #: A ConfigMap holds a mebibyte, of base64.
 _LARGEST_PLAN = 700_000
 _KEPT_SECONDS = 300
+_GRACE_SECONDS = 60.0
 _FINISHED = ("Complete", "Failed")
 
 
@@ -108,7 +109,8 @@ def job_manifest(
             "completions": pods.workers,
             "parallelism": pods.workers,
             "backoffLimit": 0,
-            "activeDeadlineSeconds": int(deadline),
+            # Later than we give up: a Job past its deadline has no pods left that tell why.
+            "activeDeadlineSeconds": int(deadline + _GRACE_SECONDS),
             "ttlSecondsAfterFinished": _KEPT_SECONDS,
             "template": {"metadata": {"labels": {"ai-how/load": name}}, "spec": spec},
         },
