@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from resources.errors import TransientError
+from resources.errors import DeadlineExceeded
 from resources.kserve import KServe, Site
 from resources.kserve.names import PREDICTOR_LABEL, slot_name
 from resources.kubernetes import Kind, Kubernetes, Object
@@ -46,7 +46,7 @@ def test_one_model_has_the_gpu_and_the_next_is_told_which_pod_that_is(
     backend.serve(servable, timeout_seconds=START_SECONDS)
     [holder] = pods(backend, servable)
     assert holder["spec"]["nodeName"] == gpu_node
-    with pytest.raises(TransientError) as caught:
+    with pytest.raises(DeadlineExceeded) as caught:
         backend.serve(replace(servable, digest="b" * 64), timeout_seconds=PENDING_SECONDS)
     about = holder["metadata"]
     assert caught.value.reason.endswith(
@@ -59,7 +59,7 @@ def test_one_model_has_the_gpu_and_the_next_is_told_which_pod_that_is(
 def test_without_a_node_that_has_one_this_is_the_reason(
     backend: KServe, servable: Servable
 ) -> None:
-    with pytest.raises(TransientError, match=r"no node has any nvidia\.com/gpu"):
+    with pytest.raises(DeadlineExceeded, match=r"no node has any nvidia\.com/gpu"):
         backend.serve(servable, timeout_seconds=PENDING_SECONDS)
 
 

@@ -130,7 +130,7 @@ def test_a_pod_that_no_node_takes(kubernetes: Kubernetes, namespace: str) -> Non
     limits = {"limits": {"nvidia.com/gpu": "16"}}
     manifest = deployment(namespace, STAYS, resources=limits)
     told = reason(kubernetes, kubernetes.apply(manifest).reference, "no node takes")
-    assert "Insufficient nvidia.com/gpu" in told
+    assert "no node has any nvidia.com/gpu" in told
 
 
 def test_a_secret_that_is_not_there(kubernetes: Kubernetes, namespace: str) -> None:

@@ -94,7 +94,7 @@ def test_every_request_comes_back_as_a_row(
 def test_clients_that_cannot_start_are_told_with_their_reason(
     kubernetes: Kubernetes, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.load.pods._PLACING_SECONDS", 5)
+    monkeypatch.setattr("resources.load.pods._PLACING_SECONDS", 25)
     monkeypatch.setattr("resources.load.pods.START_SECONDS", 0)
     monkeypatch.setattr(LoadPlan, "longest_seconds", 5.0)
     pods = LoadPods(site.namespace, "docker.io/ai-how/nowhere:1", cpu="100m", memory="128Mi")
