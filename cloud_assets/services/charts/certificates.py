@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cloud_assets.services.charts.parts import Image, chart, merged
+from cloud_assets.services.charts.parts import Image, installation, merged
 from cloud_assets.settings import Settings
 from cloud_assets.settings.charts import Certificates
 from resources.helm import Installation
@@ -18,15 +18,7 @@ _IMAGES = {"": "controller", "webhook": "webhook", "cainjector": "cainjector"}
 
 def installations(settings: Settings) -> list[Installation]:
     wanted = settings.services.cert_manager or Certificates()
-    return [
-        Installation(
-            CHART,
-            chart(CHART, settings.chart(CHART), wanted.version),
-            wanted.namespace,
-            merged(values(wanted, settings.images), wanted.values),
-            adopts=wanted.adopt,
-        )
-    ]
+    return [installation(CHART, settings, wanted, values(wanted, settings.images))]
 
 
 def values(wanted: Certificates, images: Mapping[str, str]) -> dict[str, Any]:

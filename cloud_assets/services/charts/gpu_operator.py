@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cloud_assets.services.charts.parts import Image, chart, merged
+from cloud_assets.services.charts.parts import Image, installation, merged
 from cloud_assets.settings import Settings
 from cloud_assets.settings.charts import GpuOperator
 from resources.helm import Installation
@@ -30,15 +30,7 @@ _IMAGES = {
 
 def installations(settings: Settings) -> list[Installation]:
     wanted = settings.services.gpu_operator or GpuOperator()
-    return [
-        Installation(
-            CHART,
-            chart(CHART, settings.chart(CHART), wanted.version),
-            wanted.namespace,
-            merged(values(wanted, settings.images), wanted.values),
-            adopts=wanted.adopt,
-        )
-    ]
+    return [installation(CHART, settings, wanted, values(wanted, settings.images))]
 
 
 def manifests(settings: Settings) -> list[Object]:

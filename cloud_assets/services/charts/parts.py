@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from resources.helm import Chart
+from cloud_assets.settings import Settings
+from cloud_assets.settings.charts import Certificates, GpuOperator
+from resources.helm import Chart, Installation
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,19 @@ class Image:
     @property
     def last(self) -> str:
         return self.repository.rpartition("/")[2]
+
+
+def installation(
+    name: str, settings: Settings, wanted: Certificates | GpuOperator, given: Mapping[str, Any]
+) -> Installation:
+    """The one release of a service that is one chart; the site's own values have the last word."""
+    return Installation(
+        name,
+        chart(name, settings.chart(name), wanted.version),
+        wanted.namespace,
+        merged(given, wanted.values),
+        adopts=wanted.adopt,
+    )
 
 
 def chart(name: str, place: str, version: str) -> Chart:
