@@ -3,6 +3,7 @@
 Durability is given up (`--unsafe-no-fsync`): a testbed starts empty every time.
 """
 
+import dataclasses
 import json
 import secrets
 from collections.abc import Mapping
@@ -53,7 +54,12 @@ def write_first(places: Places, *, hosts: Mapping[str, str]) -> None:
     """
     programs = [_etcd(places), _api_server(places), _minio(places)]
     written = [
-        {"name": each.name, "command": each.command, "environment": dict(each.environment)}
+        {
+            "name": each.name,
+            "command": each.command,
+            "environment": dict(each.environment),
+            "stopwaitsecs": each.stopwaitsecs,
+        }
         for each in programs
     ]
     atomic.replace(places.programs, json.dumps({"programs": written, "hosts": hosts}) + "\n")
@@ -83,7 +89,7 @@ def _etcd(places: Places) -> Program:
 
 def _api_server(places: Places) -> Program:
     pki = places.pki
-    return program(
+    found = program(
         places, "kube-apiserver",
         [kubernetes_command("kube-apiserver"),
          "--etcd-servers", _ETCD, "--secure-port", str(pins.API_PORT),
@@ -109,6 +115,9 @@ def _api_server(places: Places) -> Program:
          "--proxy-client-key-file", pki / "front-proxy.key",
          "--allow-privileged=true"],
     )  # fmt: skip
+    # It would refuse connections for as long as it is given, and nodes that cannot report count as
+    # lost after 12 s.
+    return dataclasses.replace(found, stopwaitsecs=1)
 
 
 def _controller_manager(places: Places) -> Program:

@@ -29,15 +29,23 @@ def join_host(pid: int) -> None:
 
 def remove_link() -> None:
     """End the link and the routes over it; nothing to do where there is none."""
-    if pins.LINK in _interfaces():
-        _ip("link", "delete", pins.LINK)
+    _remove(pins.LINK)
 
 
 def remove_host(name: str) -> None:
     """Inside the cell: take away what a dead host's link left, which else goes in its own time."""
-    link = f"vb-{name}"
-    if link in _interfaces():
+    _remove(f"vb-{name}")
+
+
+def _remove(link: str) -> None:
+    if link not in _interfaces():
+        return
+    try:
         _ip("link", "delete", link)
+    except PermanentError:
+        # It goes by itself with the namespace at its other end, which may be just now.
+        if link in _interfaces():
+            raise
 
 
 def prepare_cell(hosts: Mapping[str, str]) -> None:

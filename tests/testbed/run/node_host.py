@@ -20,8 +20,7 @@ from tests.testbed.run import cgroups, control_plane, network, node
 from tests.testbed.run.node import Node
 from tests.testbed.run.places import Places
 
-# The kubelet ends until containerd answers, which after a loss of power takes longer than systemd
-# lets a unit fail.
+# The kubelet ends until containerd answers, which may take longer than systemd lets a unit fail.
 _UNIT = """[Unit]
 StartLimitIntervalSec=0
 After=testbed-network.service
@@ -92,6 +91,8 @@ def main(home: str, number: str, tree: str, *shared: str) -> None:
 
 def _nspawn(it: Node, groups: Path, shared: Sequence[str]) -> list[str]:
     return [
+        # Killed alone, nspawn may leave the host running; with its first process all of them go.
+        "unshare", "--fork", "--kill-child", "--pid", "--mount-proc",
         "systemd-nspawn", "--quiet", "--boot", "--directory", str(it.home / "root"),
         f"--machine={it.name}", "--register=no", "--keep-unit",
         f"--network-bridge={network.BRIDGE}",
