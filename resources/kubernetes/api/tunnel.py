@@ -33,6 +33,9 @@ def tunnel(connection: Connection, pod: Reference, port: int) -> Iterator[socket
         except ApiException as failure:
             reason = " ".join(str(failure.reason).split())[:300]
             raise TransientError(SYSTEM, action, reason) from failure
+        # What came with the answer to the handshake lies decrypted where the library's `select`
+        # does not see it: a server that speaks first would not be heard. A pong wakes it.
+        opened.websocket.ping()
         try:
             # Its own class around it lacks what `select` asks for.
             yield opened.socket(port)._socket

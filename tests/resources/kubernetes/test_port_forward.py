@@ -137,6 +137,14 @@ class TestOnTheTestbed:
         with port_forward(kubernetes, echo, 70) as port:
             assert talk(port, sent)[1] == sent
 
+    def test_a_server_that_speaks_first_is_heard_each_time(
+        self, kubernetes: Kubernetes, echo: Reference
+    ) -> None:
+        with port_forward(kubernetes, echo, 70) as port:
+            for _ in range(40):
+                with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                    assert connection.recv(1)
+
     def test_one_connection_follows_another(self, kubernetes: Kubernetes, echo: Reference) -> None:
         with port_forward(kubernetes, echo, 70) as port:
             assert [talk(port, each)[1] for each in (b"one", b"two")] == [b"one", b"two"]
