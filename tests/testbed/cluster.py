@@ -10,7 +10,7 @@ import string
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -126,14 +126,14 @@ def running() -> Cluster:
 
 def build() -> None:
     """Have everything in the cache, so that a start only starts."""
-    with ThreadPoolExecutor(1) as beside:
-        # What waits for a registry, beside the compilers.
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(2) as compilers:
+        # A compiler that links leaves all cores but one alone; downloads wait for a registry.
         downloads = [images.python(), images.mlflow(), images.postgresql(), node_root.node_root()]
         ready = [beside.submit(cache.have, each) for each in downloads]
+        ready += [compilers.submit(cache.have, each) for each in go_programs.largest_first()]
+        list(map(Future.result, ready))
         for artefact in _parts():
             cache.have(artefact)
-        for each in ready:
-            each.result()
     cache.prune()
 
 
