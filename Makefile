@@ -42,7 +42,8 @@ test: check ## checks, unit, real services, end to end: all that needs no cluste
 	$(BIN)/pytest
 
 test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
-	$(BIN)/pytest -m testbed
+	$(BIN)/pytest -m "testbed and disruptive"
+	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadgroup
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up

@@ -29,6 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda each: each.path.match("testbed/test_down.py"), reverse=True)
     marked = [each for each in items if each.get_closest_marker("testbed")]
     for each in marked:
+        # A file's tests share what its fixtures made, so they go to one process.
+        if each.get_closest_marker("xdist_group") is None:
+            each.add_marker(pytest.mark.xdist_group(str(each.path)))
         if each.get_closest_marker("timeout") is None:
             each.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
     if marked and "testbed" not in config.getoption("markexpr"):

@@ -13,14 +13,14 @@ import pytest
 from cloud_assets.stages import ENDPOINT_JOB, INFERENCE_SERVICE
 from resources.kserve import KServe, manifests
 from resources.kserve.names import PREDICTOR_LABEL
-from resources.kubernetes import Kind
+from resources.kubernetes import Kind, Object
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 from tests.doubles.kserve_platform import answering, backend_of, platform_on
 from tests.testbed import pins
 from tests.testbed.addons import kserve
 from tests.testbed.cluster import S3, Cluster
 
-pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.testbed, pytest.mark.disruptive, pytest.mark.timeout(3600)]
 PATIENCE_SECONDS = 200.0
 #: Where no registry listens, so that nothing is asked of the network.
 ABSENT = "127.0.0.1:1/absent:1"
@@ -140,16 +140,17 @@ def test_an_endpoint_edited_by_hand_is_put_right(
 
 
 @contextmanager
-def image_of(platform: EmbeddedPlatform, image: str) -> Iterator[None]:
-    """Within, the settings name this image for model servers, in force by a restart."""
+def changed(platform: EmbeddedPlatform, setting: str, other: str) -> Iterator[None]:
+    """Within, the settings have the other line, in force by a restart."""
     text = platform.file.read_text("utf-8")
+    assert setting in text
 
-    def put(changed: str) -> None:
+    def put(content: str) -> None:
         platform.supervisor.shutdown()
-        platform.file.write_text(changed, "utf-8")
+        platform.file.write_text(content, "utf-8")
         platform.up()
 
-    put(text.replace(pins.MLX_IMAGE, image))
+    put(text.replace(setting, other))
     try:
         yield
     finally:
@@ -161,7 +162,7 @@ def test_a_wrong_image_holds_the_candidate_and_leaves_the_champion_alone(
 ) -> None:
     champion = platform.champion()
     with answering(backend):
-        with image_of(platform, ABSENT):
+        with changed(platform, pins.MLX_IMAGE, ABSENT):
             key = platform.drop("image", seed=5)
             told(platform, key, "running", ABSENT)
             told(platform, key, "held", ABSENT)
@@ -171,6 +172,57 @@ def test_a_wrong_image_holds_the_candidate_and_leaves_the_champion_alone(
             assert platform.champion() == champion
             assert key not in [each.key for each in backend.slots()]
         serves(platform, key)
+
+
+@contextmanager
+def policy(backend: KServe, kind: str, spec: Object) -> Iterator[None]:
+    """Within, the namespace has it."""
+    about = {"name": "policy", "namespace": backend.site.namespace}
+    manifest = {"apiVersion": "v1", "kind": kind, "metadata": about, "spec": spec}
+    reference = backend.cluster.apply(manifest).reference
+    try:
+        yield
+    finally:
+        backend.cluster.delete(reference)
+
+
+def test_a_used_up_quota_holds_the_candidate_until_there_is_more(
+    platform: EmbeddedPlatform, backend: KServe
+) -> None:
+    with answering(backend):
+        with policy(backend, "ResourceQuota", {"hard": {"requests.cpu": "1m"}}):
+            key = platform.drop("quota", seed=7)
+            told(platform, key, "running", "exceeded quota: policy")
+            told(platform, key, "held", "exceeded quota: policy")
+            assert "ResourceQuota" in platform.progress()[key].fix
+            assert platform.releases(key)[0].metadata["outcome"] == "held"
+        serves(platform, key)
+
+
+def test_a_candidate_that_is_short_of_memory_is_held_until_it_may_have_more(
+    platform: EmbeddedPlatform, backend: KServe
+) -> None:
+    limit = {"type": "Container", "default": {"memory": "40Mi"}}
+    with answering(backend):
+        with (
+            policy(backend, "LimitRange", {"limits": [limit]}),
+            changed(platform, "memory: 256Mi", "memory: 20Mi"),
+        ):
+            key = platform.drop("memory", seed=8)
+            told(platform, key, "held", "OOMKilled")
+            assert "memory limit" in platform.progress()[key].fix
+        serves(platform, key)
+
+
+def test_a_candidate_that_no_node_takes_says_so_and_goes_on_once_one_does(
+    platform: EmbeddedPlatform, backend: KServe, cluster: Cluster
+) -> None:
+    with answering(backend):
+        with cluster.kubectl.cordoned(*cluster.nodes):
+            key = platform.drop("cordoned", seed=9)
+            told(platform, key, "running", "unschedulable")
+        serves(platform, key)
+    assert len(platform.runs(key)) == 1
 
 
 def where_it_runs(backend: KServe, key: str) -> set[str]:

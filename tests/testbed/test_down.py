@@ -12,7 +12,7 @@ from tests.testbed.cluster import Cluster
 from tests.testbed.run import cell
 from tests.testbed.run.places import Places
 
-pytestmark = pytest.mark.testbed
+pytestmark = [pytest.mark.testbed, pytest.mark.disruptive]
 
 
 @pytest.fixture

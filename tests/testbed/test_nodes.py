@@ -8,7 +8,7 @@ import pytest
 from tests.testbed import pins
 from tests.testbed.cluster import Cluster
 
-pytestmark = pytest.mark.testbed
+pytestmark = [pytest.mark.testbed, pytest.mark.disruptive]
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ def until(look: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.disruptive
 def test_a_pod_without_a_node_is_waited_for_and_says_so_meanwhile(
     cluster: Cluster, backend: KServe, servable: Servable
 ) -> None:
@@ -57,6 +58,7 @@ def second(cluster: Cluster) -> str:
     return cluster.nodes[1]
 
 
+@pytest.mark.disruptive
 def test_a_candidate_whose_node_is_lost_is_told_so_and_taken_away_without_its_word(
     cluster: Cluster, second: str, backend: KServe, servable: Servable,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,6 +84,7 @@ def _runs_on(pod: Object, node: str) -> bool:
     return bool(pod["spec"].get("nodeName") == node and pod["status"].get("phase") == "Running")
 
 
+@pytest.mark.disruptive
 def test_a_start_outlives_a_restart_of_the_api_server(
     cluster: Cluster, second: str, backend: KServe, servable: Servable
 ) -> None:
@@ -94,6 +97,7 @@ def test_a_start_outlives_a_restart_of_the_api_server(
         assert serving.result().slot.state is SlotState.READY
 
 
+@pytest.mark.disruptive
 def test_without_kserves_controller_it_may_be_tried_again_and_what_serves_is_used(
     cluster: Cluster, site: Site, servable: Servable, candidate: Servable
 ) -> None:
