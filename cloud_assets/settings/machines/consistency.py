@@ -53,7 +53,12 @@ def conflicts(clusters: object) -> tuple[Conflict, ...]:
     ]
     found = [*_of_pairs(seen), *(each for one in seen for each in _of_cluster(one))]
     found += sharing.conflicts(machines)
-    return tuple(dict.fromkeys(found))
+    passed_over = {(*each.where, key) for each in machines for key in each.wrong}
+    return tuple(
+        each
+        for each in dict.fromkeys(found)
+        if not any(each.where[:length] in passed_over for length in range(len(each.where) + 1))
+    )
 
 
 def _seen(kind: Kind, cluster: object, machines: Sequence[Declared]) -> Seen:
@@ -130,7 +135,10 @@ def _of_addresses(seen: Seen, network: Network) -> Iterator[Conflict]:
             continue
         where = (*machine.where, key)
         if address not in subnet:
-            yield Conflict(where, f"{address} is not in {subnet}, the cluster's subnet")
+            yield Conflict(
+                where,
+                f"{address} is not in {subnet}, the cluster's subnet; take an address of it",
+            )
         elif address in (subnet.network_address, subnet.broadcast_address):
             yield Conflict(where, f"{address} is an end of {subnet}; take one in between")
         elif address == subnet.network_address + 1:
@@ -153,7 +161,7 @@ def _of_machine(machine: Declared, seen: Seen) -> Iterator[Conflict]:
         return
     if node.base_image_path is None and seen.image is None:
         yield Conflict(
-            machine.where,
+            (*machine.where, "base_image_path"),
             f"{machine.name} has no image; set base_image_path here or for the cluster",
         )
     for key in ("tag", "mount_point"):

@@ -1,18 +1,19 @@
 """Every virtual machine that a file declares, by its name and where it stands.
 
 Of typed clusters and of plain values alike, so that a file with mistakes is looked at, too. Names
-are those of the earlier tool; a machine whose own values are wrong has no `node`.
+are those of the earlier tool.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from cloud_assets.settings.machines.clusters import CloudCluster, Clusters, HpcCluster
-from cloud_assets.settings.machines.nodes import Leader, Node, NodeGroup
+from cloud_assets.settings.machines.nodes import Leader, Node, NodeGroup, Size
 
+S = TypeVar("S", bound=Size)
 Location = tuple[str | int, ...]
 Role = Literal["controller", "compute", "control-plane", "cpu-worker", "gpu-worker"]
 Kind = Literal["hpc", "cloud"]
@@ -20,12 +21,23 @@ TYPES: Mapping[Kind, type[HpcCluster] | type[CloudCluster]] = {
     "hpc": HpcCluster,
     "cloud": CloudCluster,
 }
+_STAND_INS: Mapping[str, object] = {
+    "cpu_cores": 1,
+    "memory_gb": 1,
+    "disk_gb": 10,
+    "ip_address": "0.0.0.0",
+    "ip": "DHCP",
+    "count": 1,
+}
 LEADERS: Mapping[Kind, Role] = {"hpc": "controller", "cloud": "control-plane"}
 
 
 @dataclass(frozen=True)
 class Declared:
-    """One machine: its cluster, its host name, and the place of its values in `clusters`."""
+    """One machine: its cluster, its host name, and the place of its values in `clusters`.
+
+    `wrong` are those of its settings that have something else in `node`.
+    """
 
     kind: Kind
     cluster: str
@@ -33,6 +45,7 @@ class Declared:
     role: Role
     where: Location
     node: Leader | Node | NodeGroup | None
+    wrong: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -59,14 +72,15 @@ def _of_cluster(kind: Kind, cluster: object) -> Iterator[Declared]:
     name = str(value_of(cluster, "name"))
     leader, workers = TYPES[kind].leader, TYPES[kind].workers
     role = LEADERS[kind]
-    yield Declared(kind, name, role, role, (kind, leader), _leader(value_of(cluster, leader)))
+    yield Declared(kind, name, role, role, (kind, leader), *_leader(value_of(cluster, leader)))
     numbers: dict[Role, int] = {}
     for where, each, count in _workers(value_of(cluster, workers)):
         role = _role(kind, each)
-        node = _node(each)
+        node, wrong = _node(each)
         for _ in range(count):
             numbers[role] = number = numbers.get(role, 0) + 1
-            yield Declared(kind, name, f"{role}-{number:02d}", role, (kind, workers, *where), node)
+            hostname = f"{role}-{number:02d}"
+            yield Declared(kind, name, hostname, role, (kind, workers, *where), node, wrong)
 
 
 def _workers(given: object) -> Iterator[tuple[Location, object, int]]:
@@ -93,16 +107,25 @@ def _role(kind: Kind, node: object) -> Role:
     return "gpu-worker" if has_gpu else "cpu-worker"
 
 
-def _leader(given: object) -> Leader | None:
-    try:
-        return Leader.model_validate(given)
-    except ValidationError:
-        return None
+def _leader(given: object) -> tuple[Leader | None, frozenset[str]]:
+    return _read(Leader, given)
 
 
-def _node(given: object) -> Node | NodeGroup | None:
-    kind = NodeGroup if value_of(given, "count") is not None else Node
+def _node(given: object) -> tuple[Node | NodeGroup | None, frozenset[str]]:
+    return _read(NodeGroup if value_of(given, "count") is not None else Node, given)
+
+
+def _read(kind: type[S], given: object) -> tuple[S | None, frozenset[str]]:
+    """The machine with stand-ins for the settings that are wrong, and their names."""
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(given), frozenset()
+    except ValidationError as error:
+        wrong = frozenset(str(each["loc"][0]) for each in error.errors() if each["loc"])
+    if not isinstance(given, Mapping):
+        return None, frozenset()
+    right = {key: value for key, value in given.items() if key not in wrong}
+    stand_ins = {key: value for key, value in _STAND_INS.items() if key in kind.model_fields}
+    try:
+        return kind.model_validate({**stand_ins, **right}), wrong
     except ValidationError:
-        return None
+        return None, frozenset()

@@ -43,7 +43,7 @@ def conflicts(machines: Sequence[Declared]) -> Iterator[Conflict]:
     yield from _two_groups(devices)
     yield from _torn_apart(devices)
     for machine in machines:
-        if isinstance(machine.node, Node):
+        if isinstance(machine.node, Node) and "pcie_passthrough" not in machine.wrong:
             yield from _other_kind(machine, machine.node)
 
 
