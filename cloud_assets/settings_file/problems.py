@@ -12,6 +12,11 @@ _WORDS = {
     "int_type": "is no whole number; write one without quotes",
     "bool_type": "is neither true nor false; write one without quotes",
     "string_type": "is no text; put it in quotes",
+    "tuple_type": "is no list; begin each entry with `- `",
+    "model_type": "is no mapping; write each setting as `name: value`",
+    "dict_type": "is no mapping; write each setting as `name: value`",
+    "greater_than_equal": "is too small; take at least {ge}",
+    "less_than_equal": "is too large; take at most {le}",
 }
 _MIG = (
     "a part of a GPU cannot be given to a machine: that needs NVIDIA's licensed vGPU driver. Pass "
@@ -60,5 +65,5 @@ def _text(location: Location, error: Any) -> str:
     if location == ("version",):
         return 'is no version that is known here; write "1.0", with the quotes'
     if kind in _WORDS and (kind == "missing" or not of_platform):
-        return _WORDS[kind]
+        return _WORDS[kind].format(**error.get("ctx", {}))
     return str(error["msg"]).removeprefix("Value error, ")

@@ -112,7 +112,9 @@ def _leader(given: object) -> tuple[Leader | None, frozenset[str]]:
 
 
 def _node(given: object) -> tuple[Node | NodeGroup | None, frozenset[str]]:
-    return _read(NodeGroup if value_of(given, "count") is not None else Node, given)
+    if value_of(given, "count") is not None:
+        return _read(NodeGroup, given)
+    return _read(Node, given)
 
 
 def _read(kind: type[S], given: object) -> tuple[S | None, frozenset[str]]:

@@ -4,6 +4,7 @@ Numbers and switches are strict: YAML has them without quotes, and text has them
 """
 
 import re
+from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from typing import Annotated, Literal
 
@@ -15,30 +16,43 @@ Cores = Annotated[Whole, Field(ge=1, le=1024)]
 Gigabytes = Annotated[Whole, Field(ge=1, le=65536)]
 
 _OCTETS = r"([0-9]{1,3}\.){3}[0-9]{1,3}"
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-Bridge = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
-PciAddress = Annotated[
-    str,
-    Field(pattern=r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$"),
-    AfterValidator(str.lower),
-]
-PciIdentity = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{4}$"), AfterValidator(str.lower)]
-Absolute = Annotated[str, Field(pattern=r"^/")]
 
 
-def _cluster_name(given: str) -> str:
-    if not re.match(_NAME, given):
-        raise ValueError(
-            f"`{given}` cannot begin the names of libvirt's domains and files; "
-            "use letters, digits, `.`, `_` and `-`, and begin with a letter or digit"
-        )
-    return given
+def _shown(pattern: str, **more: object) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
 
 
-def _image(given: str) -> str:
-    if not given.endswith(".qcow2"):
-        raise ValueError(f"`{given}` is no base image; name a file that ends in .qcow2")
-    return given
+@dataclass(frozen=True)
+class Spelling:
+    """How a text is spelt, by a pattern for programs and words for people."""
+
+    pattern: str
+    words: str
+
+    def check(self, given: str) -> str:
+        if not re.search(self.pattern, given) or "\n" in given:
+            raise ValueError(f"`{given}` is no {self.words}")
+        return given
+
+
+_NAME = Spelling(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$",
+    "name for a cluster, which begins the names of libvirt's domains and of files; take letters, "
+    "digits, `.`, `_` and `-`, at most 40, and begin with a letter or digit",
+)
+_BRIDGE = Spelling(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$",
+    "name of a bridge, which has at most 15 letters, digits, `.`, `_` and `-`, as in virbr100",
+)
+_PCI_ADDRESS = Spelling(
+    r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$",
+    'PCI address; write it as `lspci -D` does, in quotes, as in "0000:01:00.0"',
+)
+_PCI_IDENTITY = Spelling(
+    r"^[0-9a-fA-F]{4}$", 'identity of a PCI device; write four hexadecimal digits, as in "10de"'
+)
+_ABSOLUTE = Spelling(r"^/", "absolute path; begin it with `/`")
+_IMAGE = Spelling(r"\.qcow2$", "base image; name a file that ends in .qcow2")
 
 
 def _text(given: object) -> str:
@@ -78,25 +92,34 @@ def _subnet(given: object) -> IPv4Network:
     return found
 
 
-def _schema(pattern: str, **more: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
-
-
-#: Names of machines, networks and pools begin with it; they are names of files, too.
-Name = Annotated[
-    str, Field(max_length=40), AfterValidator(_cluster_name),
-    WithJsonSchema({"type": "string", "pattern": _NAME, "maxLength": 40}),
-]  # fmt: skip
-Image = Annotated[str, AfterValidator(_image), _schema(r"\.qcow2$")]
+Name = Annotated[str, AfterValidator(_NAME.check), _shown(_NAME.pattern)]
+Bridge = Annotated[str, AfterValidator(_BRIDGE.check), _shown(_BRIDGE.pattern)]
+Absolute = Annotated[str, AfterValidator(_ABSOLUTE.check), _shown(_ABSOLUTE.pattern)]
+Image = Annotated[str, AfterValidator(_IMAGE.check), _shown(_IMAGE.pattern)]
+PciAddress = Annotated[
+    str, AfterValidator(_PCI_ADDRESS.check), AfterValidator(str.lower), _shown(_PCI_ADDRESS.pattern)
+]
+PciIdentity = Annotated[
+    str,
+    AfterValidator(_PCI_IDENTITY.check),
+    AfterValidator(str.lower),
+    _shown(_PCI_IDENTITY.pattern),
+]
 Address = Annotated[
-    IPv4Address, PlainValidator(_address), PlainSerializer(str),
-    _schema(rf"^{_OCTETS}$", format="ipv4"),
-]  # fmt: skip
+    IPv4Address,
+    PlainValidator(_address),
+    PlainSerializer(str),
+    _shown(rf"^{_OCTETS}$", format="ipv4"),
+]
 AddressOrDhcp = Annotated[
-    IPv4Address | Literal["DHCP"], PlainValidator(_address_or_dhcp), PlainSerializer(str),
-    _schema(rf"^({_OCTETS}|DHCP)$"),
-]  # fmt: skip
+    IPv4Address | Literal["DHCP"],
+    PlainValidator(_address_or_dhcp),
+    PlainSerializer(str),
+    _shown(rf"^({_OCTETS}|DHCP)$"),
+]
 Subnet = Annotated[
-    IPv4Network, PlainValidator(_subnet), PlainSerializer(str),
-    _schema(rf"^{_OCTETS}/([89]|1[0-9]|2[0-9])$"),
-]  # fmt: skip
+    IPv4Network,
+    PlainValidator(_subnet),
+    PlainSerializer(str),
+    _shown(rf"^{_OCTETS}/([89]|1[0-9]|2[0-9])$"),
+]
