@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from cloud_assets.settings.machines.clusters import Clusters
 from cloud_assets.settings.platform import Settings
@@ -16,8 +16,21 @@ class Metadata(Section):
     description: str = Field(default="", description="a sentence")
 
 
+_PARTS = ("metadata", "global", "clusters", "platform")
+
+
+def _may_be_empty(schema: dict[str, Any]) -> None:
+    """A part may have nothing behind its name, where all of it is commented out."""
+    for name in _PARTS:
+        part = schema["properties"][name]
+        told = {key: part.pop(key) for key in ("default", "description", "title") if key in part}
+        schema["properties"][name] = {"anyOf": [part, {"type": "null"}], **told}
+
+
 class ClusterFile(Section):
     """All of the file. Each part may be missing: without `clusters` there are no machines."""
+
+    model_config = ConfigDict(json_schema_extra=_may_be_empty)
 
     version: Literal["1.0"] = Field(default="1.0", description="of this format, in quotes")
     metadata: Metadata = Metadata()
@@ -26,3 +39,10 @@ class ClusterFile(Section):
     )
     clusters: Clusters = Clusters()
     platform: Settings = Settings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_parts(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {key: each for key, each in given.items() if each is not None or key not in _PARTS}

@@ -154,3 +154,9 @@ def test_where_no_file_is_one_must_be_named(
 def test_an_example_is_valid(path: Path) -> None:
     found = read_cluster_file(path).clusters
     assert found.hpc or found.cloud
+
+
+def test_parts_may_be_empty(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("metadata:\nglobal:\nclusters:\n  hpc:\nplatform:\n")
+    assert read_cluster_file(path).clusters.hpc is None
