@@ -10,12 +10,13 @@ from pathlib import Path
 
 from docs.asset_page import asset_page
 from docs.command_page import command_page
-from docs.setting_page import setting_page
+from docs.setting_page import clusters_page, setting_page
 
 REFERENCE = Path(__file__).with_name("reference")
 PAGES: Mapping[str, Callable[[], str]] = {
     "command.md": command_page,
     "settings.md": setting_page,
+    "clusters.md": clusters_page,
     "assets.md": asset_page,
 }
 

@@ -1,24 +1,40 @@
-"""The reference page of `cluster.yaml`, from the JSON Schema of its `platform:` part."""
+"""The reference pages of `cluster.yaml` from its JSON Schema: `platform:`, and what is beside."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from cloud_assets.settings import Settings
+from cloud_assets.settings.document import ClusterFile
 from docs.tables import GENERATED, sentence, table
 
 INTRODUCTION = """\
-The platform reads the `platform:` part of `cluster.yaml`. It looks for the file that
-`AI_HOW_CLUSTER` or `--cluster` names, else for `cluster.yaml` in the working directory, else for
-the one that the demo left in `.ai-how/`. Without a file every setting has its default and
-everything is below `.ai-how/`.
+The platform reads the `platform:` part of `cluster.yaml`; [clusters](clusters.md) has the rest. It
+looks for the file that `AI_HOW_CLUSTER` or `--cluster` names, else for `cluster.yaml` in the
+working directory or in `config/`, else for the one that the demo left in `.ai-how/`. Without a file
+every setting has its default and everything is below `.ai-how/`.
 
 Relative paths are relative to the directory of the file. A name that is not listed here is an
 error; every error names its file and line. `ai-how schema` prints the same as JSON Schema.
-`AI_HOW_HOME` overrides `platform.home`. Complete files are in [examples](../../examples/).
+Variables such as `$HOME` are expanded as [clusters](clusters.md) says. `AI_HOW_HOME` overrides
+`platform.home`. Complete files are in [examples](../../examples/).
 
 Credentials never stand in this file. The object store takes `AWS_ACCESS_KEY_ID`,
 `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` from the environment of `ai-how up`.
+"""
+CLUSTERS = """\
+The parts of `cluster.yaml` beside `platform:`, which is in [settings](settings.md): clusters of
+virtual machines. Files of the earlier tool stand here unchanged. `ai-how validate` looks at all of
+a file and names every mistake by its line. That includes what does not go together: addresses
+outside their subnet or taken twice, overlapping networks, a device that two machines of a cluster
+have, a part of an IOMMU group.
+
+In values `$A`, `${A}`, `${A:-word}`, `${A:=word}`, `${A:+word}` and `${A:?why}` are variables of
+the environment as in bash, and `$$` is a dollar sign. `$TOT` is the project: the nearest directory
+upwards with `.git`, else that of the file; `$PWD` is the working directory. A value without quotes
+is read anew once it is expanded, so `${CORES:-4}` is a number. `ai-how render` prints the outcome,
+and that is what the JSON Schema of `ai-how schema` describes.
 """
 BOUNDS = {
     "minimum": "≥ {}",
@@ -31,56 +47,89 @@ Schema = Mapping[str, Any]
 
 
 def setting_page() -> str:
-    """The page as Markdown."""
-    lines = [GENERATED, "", "# Settings", "", INTRODUCTION]
-    for path, section in sections():
-        lines += [f"## `{path}`", "", sentence(section.get("description", "")), ""]
+    """The page of `platform:` as Markdown."""
+    return _page("Settings", INTRODUCTION, sections(Settings.model_json_schema(), "platform"))
+
+
+def clusters_page() -> str:
+    """The page of all that stands beside it."""
+    schema = ClusterFile.model_json_schema()
+    del schema["properties"]["platform"]
+    return _page("Clusters", CLUSTERS, sections(schema, ""))
+
+
+def _page(title: str, introduction: str, found: Iterable["Part"]) -> str:
+    lines = [GENERATED, "", f"# {title}", "", introduction]
+    for part in found:
+        lines += [f"## `{part.path}`" if part.path else "## Cluster file", ""]
+        lines += [part.told, ""]
+        properties = part.section["properties"].items()
         rows = [
             (
                 f"`{name}`",
                 _type(one),
-                _default(one, required=name in section.get("required", ())),
+                _default(one, required=name in part.section.get("required", ())),
                 sentence(one.get("description", "")),
             )
-            for name, one in section["properties"].items()
+            for name, one in properties
             if not _refers(one)
         ]
-        lines += [*table(("setting", "type", "default", "meaning"), rows), ""]
+        lines += [*table(("setting", "type", "default", "meaning"), rows), ""] if rows else []
     return "\n".join(lines)
 
 
-def sections() -> Iterator[tuple[str, Schema]]:
-    """Every section by its path in the file, the outer ones first."""
-    schema = Settings.model_json_schema()
-    waiting: list[tuple[str, Schema]] = [("platform", schema)]
-    while waiting:
-        path, section = waiting.pop(0)
-        yield path, section
-        for name, one in section["properties"].items():
-            inner = _refers(one)
-            if inner is not None:
-                told = [sentence(schema["$defs"][inner]["description"])]
+@dataclass
+class Part:
+    """A section of the file: where it stands, what is told of it, and its schema."""
+
+    path: str
+    told: str
+    section: Schema
+    elsewhere: list[str] = field(default_factory=list)
+
+
+def sections(schema: Schema, root: str) -> Sequence[Part]:
+    """Every section by its path in the file, the outer ones first; each kind at its first place."""
+    parts = [Part(root, sentence(schema.get("description", "")), schema)]
+    kinds: dict[str, Part] = {}
+    for part in parts:
+        for name, one in part.section["properties"].items():
+            for inner, suffix in _refers(one):
+                path = f"{part.path}.{name}{suffix}".lstrip(".")
+                if inner in kinds:
+                    kinds[inner].elsewhere.append(path)
+                    continue
+                whole = schema["$defs"][inner]
+                told = [sentence(whole["description"])]
                 told += [sentence(one["description"])] if "description" in one else []
-                whole = {**schema["$defs"][inner], "description": " ".join(told)}
-                waiting.append((f"{path}.{name}{_many(one)}", whole))
+                kinds[inner] = Part(path, " ".join(told), whole)
+                parts.append(kinds[inner])
+    for part in parts:
+        if part.elsewhere:
+            part.told += f" The same at {', '.join(f'`{each}`' for each in part.elsewhere)}."
+    return parts
 
 
-def _refers(one: Schema) -> str | None:
-    """The section that a property holds: itself, where it is given, or several of it."""
-    inside = (one, one.get("items"), one.get("additionalProperties"), *one.get("anyOf", ()))
-    found = [each["$ref"] for each in inside if isinstance(each, Mapping) and "$ref" in each]
-    return str(found[0]).rpartition("/")[2] if found else None
+def _refers(one: Schema) -> list[tuple[str, str]]:
+    """The sections that a property holds, and how they stand below it: itself, several, by name."""
+    if "$ref" in one:
+        return [(str(one["$ref"]).rpartition("/")[2], "")]
+    found = [inner for each in _choices(one) for inner in _refers(each)]
+    for key, suffix in (("items", "[]"), ("additionalProperties", ".NAME")):
+        if isinstance(one.get(key), Mapping):
+            found += [(name, f"{suffix}{below}") for name, below in _refers(one[key])]
+    return found
 
 
-def _many(one: Schema) -> str:
-    if one.get("type") == "array":
-        return "[]"
-    return ".NAME" if "additionalProperties" in one else ""
+def _choices(one: Schema) -> Sequence[Schema]:
+    return [*one.get("anyOf", ()), *one.get("oneOf", ())]
 
 
 def _type(one: Schema) -> str:
     if "anyOf" in one:
         return " or ".join(_type(each) for each in one["anyOf"])
+    if "const" in one:
+        return f"`{one['const']}`"
     if "enum" in one:
         return " or ".join(f"`{each}`" for each in one["enum"])
     kind = "nothing" if one.get("type") == "null" else str(one.get("type", ""))

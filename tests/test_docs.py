@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "guides" / "first-model.md"
 SERVICES = ROOT / "docs" / "guides" / "services.md"
+MACHINES = ROOT / "docs" / "guides" / "machines.md"
 ON_CLUSTER = ROOT / "docs" / "guides" / "serve-on-your-cluster.md"
 LAST_COMMAND = "ai-how down"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")])
@@ -71,6 +72,11 @@ def test_every_command_of_the_guide_and_the_readme_does_what_the_page_says(
     assert str(checkout / "first-model") not in running.stdout
 
 
+def test_every_command_of_the_guide_on_machines_does_what_the_page_says(reader: Shell) -> None:
+    for command in commands(MACHINES):
+        reader.follow(command)
+
+
 @pytest.mark.parametrize(
     ("script", "printed"), [("echo no", "yes"), ("echo a; echo b; exit 1", "a"), ("echo ab", "a")]
 )
@@ -82,7 +88,8 @@ def test_a_page_that_is_not_true_is_noticed(tmp_path: Path, script: str, printed
 
 def test_every_page_with_commands_is_walked_through() -> None:
     """The one on services is, on the testbed, by `tests/e2e/test_services.py`."""
-    assert {page for page in PAGES if list(commands(page))} == {README, GUIDE, SERVICES, ON_CLUSTER}
+    walked = {README, GUIDE, SERVICES, ON_CLUSTER, MACHINES}
+    assert {page for page in PAGES if list(commands(page))} == walked
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)

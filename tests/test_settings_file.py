@@ -169,6 +169,24 @@ def test_a_file_here_wins_over_the_demos() -> None:
     assert load_settings().home == Path.cwd() / "here"
 
 
+def test_a_file_where_the_earlier_tool_had_it_is_found() -> None:
+    file(Path.cwd(), "platform: {home: demo}\n", ".ai-how/cluster.yaml")
+    file(Path.cwd(), "platform: {home: earlier}\n", "config/cluster.yaml")
+    assert load_settings().home == Path.cwd() / "config/earlier"
+
+
+def test_variables_of_the_platform_are_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE", "8001")
+    file(Path.cwd(), "platform:\n  home: $TOT/x\n  ports: {gateway: $GATE}\n")
+    found = load_settings()
+    assert (found.home, found.ports.gateway) == (Path.cwd() / "x", 8001)
+
+
+def test_a_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    [problem] = problems(file(tmp_path, "platform:\n  home: a\n  home: b\n"))
+    assert problem == "3: platform.home: stands in line 2 already; remove one"
+
+
 def test_a_named_file_that_is_not_there_is_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AI_HOW_CLUSTER", "nothing.yaml")
     with pytest.raises(SettingsError, match="No such file"):

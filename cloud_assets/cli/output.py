@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
     from rich.table import Table
     from rich.text import Text
+    from rich.tree import Tree
 
 #: Colour by the word itself, so that nothing is said by colour alone.
 STYLES = {
@@ -23,6 +25,15 @@ STYLES = {
 }  # fmt: skip
 
 PIPE_WIDTH = 10_000
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A line of a tree, a state before it where there is one, and the lines below it."""
+
+    text: str
+    below: Sequence["Branch"] = ()
+    state: str = ""
 
 
 def json_document(document: object) -> None:
@@ -93,6 +104,27 @@ def build_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console().print(build_table(columns, rows))
+
+
+def trees(found: Iterable[Branch]) -> None:
+    """Each with its branches below it."""
+    from rich.tree import Tree
+
+    for each in found:
+        console().print(_grown(Tree(_branch(each, "bold")), each.below), soft_wrap=True)
+
+
+def _grown(tree: "Tree", below: Iterable[Branch]) -> "Tree":
+    for each in below:
+        _grown(tree.add(_branch(each, "")), each.below)
+    return tree
+
+
+def _branch(each: Branch, style: str) -> "Text":
+    from rich.text import Text
+
+    line = _styled(each.state) if each.state else Text()
+    return line.append(" " if each.state else "").append(cell(each.text), style)
 
 
 def records(

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from cloud_assets.identity import MODEL_PATTERN
 from cloud_assets.settings.benchmark import Profile
+from cloud_assets.settings.machines.host import Machines
 from cloud_assets.settings.section import Section
 from cloud_assets.settings.services import CHARTS, IMAGES, Services
 from cloud_assets.settings.serving import Serving
@@ -129,6 +130,7 @@ class Settings(Section):
     watch: Watch = Watch()
     store: Store = Store()
     registry: Registry = Registry()
+    machines: Machines = Machines()
     kubernetes: Kubernetes = Kubernetes()
     images: dict[str, str] = Field(
         default_factory=dict,
@@ -203,6 +205,7 @@ class Settings(Section):
                 "roots": tuple(
                     root.model_copy(update={"path": absolute(root.path)}) for root in self.roots
                 ),
+                "machines": self.machines.resolved(absolute),
                 "kubernetes": self.kubernetes.model_copy(
                     update={"kubeconfig": absolute(kubeconfig) if kubeconfig else None}
                 ),

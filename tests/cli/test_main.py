@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_assets.settings import Settings
+from cloud_assets.settings.document import ClusterFile
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("dagster", "rich", "httpx", "mlflow", "pydantic", "yaml", "psutil", "obstore", "asyncio")
@@ -69,9 +69,9 @@ def test_without_a_command_it_shows_its_help() -> None:
     assert code in (0, 2)
 
 
-def test_the_schema_is_that_of_the_settings() -> None:
+def test_the_schema_is_that_of_all_of_the_file() -> None:
     code, out, err = run("schema")
-    assert (code, json.loads(out), err) == (0, Settings.model_json_schema(), "")
+    assert (code, json.loads(out), err) == (0, ClusterFile.model_json_schema(), "")
 
 
 @pytest.mark.parametrize(

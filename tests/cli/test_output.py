@@ -121,3 +121,11 @@ def test_notes_and_errors_are_no_data(capsys: pytest.CaptureFixture[str]) -> Non
 def test_without_a_hint_there_is_no_empty_line(capsys: pytest.CaptureFixture[str]) -> None:
     output.error(UsageError("no such thing"))
     assert capsys.readouterr().err == "error: no such thing\n"
+
+
+def test_a_tree_has_its_states_and_no_control_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    below = (output.Branch("a\x1b[31m"), output.Branch("b", state="running"))
+    output.trees([output.Branch("top", below)])
+    assert capsys.readouterr().out.splitlines() == ["top", "├── a\\x1b[31m", "└── running b"]

@@ -106,7 +106,9 @@ def _write_settings(file: Path, ports: dict[str, int]) -> None:
             "benchmark": PROFILE,
         }
     }
-    file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    # A dollar sign in a path is no variable.
+    text = yaml.safe_dump(document, sort_keys=False).replace("$", "$$")
+    file.write_text(text, "utf-8")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""Reads `cluster.yaml` into types, and says of every mistake in which line it stands.
+
+`document` knows lines, `variables` what bash would make of a value, `problems` our words for
+mistakes, and `in_force` which file it is.
+"""
+
+from cloud_assets.settings_file.in_force import (
+    CLUSTER_VARIABLE,
+    DEFAULT_FILES,
+    DEMO_FILE,
+    HOME_VARIABLE,
+    load_cluster_file,
+    load_settings,
+    read_cluster_file,
+    read_settings,
+    settings_path,
+)
+
+__all__ = [
+    "CLUSTER_VARIABLE",
+    "DEFAULT_FILES",
+    "DEMO_FILE",
+    "HOME_VARIABLE",
+    "load_cluster_file",
+    "load_settings",
+    "read_cluster_file",
+    "read_settings",
+    "settings_path",
+]
