@@ -42,8 +42,10 @@ test: check ## checks, unit, real services, end to end: all that needs no cluste
 	$(BIN)/pytest
 
 test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
-	$(BIN)/pytest -m "testbed and disruptive"
-	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadgroup
+	@status=0; \
+	$(BIN)/pytest -m "testbed and disruptive" || status=$$?; \
+	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadgroup || status=$$?; \
+	exit $$status
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up
