@@ -44,7 +44,7 @@ test: check ## checks, unit, real services, end to end: all that needs no cluste
 test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
 	@status=0; \
 	$(BIN)/pytest -m "testbed and disruptive" || status=$$?; \
-	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadgroup || status=$$?; \
+	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadfile || status=$$?; \
 	exit $$status
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use

@@ -23,16 +23,12 @@ def pytest_sessionstart() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what is marked `testbed` only when the marker expression speaks of it."""
     # What ends the cluster comes first: fixtures of the others would outlive the one they saw.
     items.sort(key=lambda each: each.path.match("testbed/test_down.py"), reverse=True)
     marked = [each for each in items if each.get_closest_marker("testbed")]
     for each in marked:
-        # A file's tests share what its fixtures made, so they go to one process.
-        if each.get_closest_marker("xdist_group") is None:
-            each.add_marker(pytest.mark.xdist_group(str(each.path)))
         if each.get_closest_marker("timeout") is None:
             each.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
     if marked and "testbed" not in config.getoption("markexpr"):

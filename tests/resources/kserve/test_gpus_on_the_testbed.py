@@ -14,12 +14,7 @@ from tests.resources.kserve.conftest import MLX
 from tests.testbed import gpus
 from tests.testbed.cluster import Cluster
 
-pytestmark = [
-    pytest.mark.testbed,
-    pytest.mark.timeout(900),
-    # Nodes with GPUs and charts are there once.
-    pytest.mark.xdist_group("cluster-wide"),
-]
+pytestmark = [pytest.mark.testbed, pytest.mark.timeout(900)]
 START_SECONDS = 240.0
 #: Long enough for the scheduler to say no.
 PENDING_SECONDS = 12.0

@@ -12,12 +12,7 @@ from tests.doubles import helm_program
 from tests.services.charts.conftest import changed, service, site
 from tests.testbed.cluster import Cluster
 
-pytestmark = [
-    pytest.mark.testbed,
-    pytest.mark.timeout(900),
-    # Nodes with GPUs and charts are there once.
-    pytest.mark.xdist_group("cluster-wide"),
-]
+pytestmark = [pytest.mark.testbed, pytest.mark.timeout(900)]
 ABSENT = "127.0.0.1:1/absent:1"
 WEBHOOK = Reference("apps/v1", "Deployment", "cert-manager-webhook", "cert-manager")
 

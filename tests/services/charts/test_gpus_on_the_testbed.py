@@ -14,12 +14,7 @@ from tests.services.charts.conftest import changed, service, site
 from tests.testbed import gpus, pins
 from tests.testbed.cluster import Cluster
 
-pytestmark = [
-    pytest.mark.testbed,
-    pytest.mark.timeout(900),
-    # Nodes with GPUs and charts are there once.
-    pytest.mark.xdist_group("cluster-wide"),
-]
+pytestmark = [pytest.mark.testbed, pytest.mark.disruptive, pytest.mark.timeout(900)]
 POLICY = Reference("nvidia.com/v1", "ClusterPolicy", "cluster-policy")
 
 
