@@ -4,6 +4,7 @@ Its networks are in there, too: guests are reached by `Hypervisor.inside`. The k
 with its first process, and that one with the test run, however it ends.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from tests.hypervisor import host
 
 _CELL = Path(__file__).with_name("cell.sh")
 _PATIENCE_SECONDS = 60.0
+_PREFIX = "ai-how-hypervisor-"
 _NAMESPACES = ("--pid", "--mount", "--mount-proc", "--net", "--ipc")
 
 
@@ -68,7 +70,10 @@ class Hypervisor:
 def running() -> Iterator[Hypervisor]:
     """One that answers. Raises NeedsRepair where there can be none."""
     host.prepare()
-    home = Path(tempfile.mkdtemp(prefix="ai-how-hypervisor-"))
+    _sweep()
+    home = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    claim = os.open(home, os.O_RDONLY)
+    fcntl.flock(claim, fcntl.LOCK_EX)
     log = (home / "log").open("wb")
     # Nothing of it outlives the process that started it, or the kernel's word for that thread.
     process = subprocess.Popen(
@@ -83,6 +88,7 @@ def running() -> Iterator[Hypervisor]:
         process.kill()
         process.wait()
         _remove(home)
+        os.close(claim)
 
 
 def _until_it_answers(home: Path, process: "subprocess.Popen[bytes]") -> Hypervisor:
@@ -111,6 +117,19 @@ def _daemon(first: int) -> psutil.Process:
                 return each
         time.sleep(0.05)
     raise AssertionError("libvirtd does not run")
+
+
+def _sweep() -> None:
+    """Remove the files of test runs that were killed; the kernel has ended their processes."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        claim = os.open(home, os.O_RDONLY)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(home, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(claim)
 
 
 def _remove(home: Path) -> None:

@@ -24,8 +24,8 @@ LABEL debian
   INITRD /initrd.img
   APPEND root=LABEL=root ro console=ttyS0 net.ifnames=0 systemd.show_status=true
 """
-#: Without it cloud-init asks one cloud after another.
-_SOURCES = "datasource_list: [NoCloud, None]\n"
+#: Else cloud-init asks one cloud after another, and sets a locale that the image does not have.
+_SETTINGS = "datasource_list: [NoCloud, None]\nlocale: false\n"
 #: The machine's own extlinux needs but to see the tree mounted, here for itself alone.
 _COPY = """
 set -eu
@@ -54,7 +54,7 @@ def debian_image() -> Artefact:
         (root / "etc" / "machine-id").write_text("", "ascii")
         (root / "etc" / "fstab").write_text("LABEL=root / ext4 defaults 0 1\n", "ascii")
         (root / "etc" / "resolv.conf").unlink(missing_ok=True)
-        (root / "etc" / "cloud" / "cloud.cfg.d" / "90_sources.cfg").write_text(_SOURCES, "ascii")
+        (root / "etc" / "cloud" / "cloud.cfg.d" / "90_settings.cfg").write_text(_SETTINGS, "ascii")
         loader = root / "boot" / "extlinux"
         loader.mkdir(exist_ok=True)
         (loader / "extlinux.conf").write_text(_LOADER, "ascii")
@@ -65,5 +65,5 @@ def debian_image() -> Artefact:
         commands.run(["qemu-img", "convert", "-O", "qcow2", draft / "disk.raw", draft / DISK])
         commands.run(["rm", "-rf", root, draft / "disk.raw", draft / "mounted"])
 
-    recipe = "\n".join((*command, pins.DEBIAN, _LOADER, _SOURCES, _COPY, str(_MEBIBYTES)))
+    recipe = "\n".join((*command, pins.DEBIAN, _LOADER, _SETTINGS, _COPY, str(_MEBIBYTES)))
     return Artefact("debian-image", recipe, build)

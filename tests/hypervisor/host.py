@@ -8,6 +8,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import sysconfig
 from pathlib import Path
 
 from resources.errors import NeedsRepair, PermanentError
@@ -34,7 +35,13 @@ _PACKAGES = {
     "ssh": "openssh-client",
 }
 _DRIVER = "libvirt/connection-driver/libvirt_driver_qemu.so"
-_DRIVER_PACKAGE, _HEADERS_PACKAGE = "libvirt-daemon-driver-qemu", "libvirt-dev"
+_DRIVER_PACKAGE = "libvirt-daemon-driver-qemu"
+#: What the bindings are compiled with.
+_HEADERS = {
+    "/usr/lib/*/pkgconfig/libvirt.pc": "libvirt-dev",
+    "/usr/include/*/sys/types.h": "libc6-dev",
+    f"{sysconfig.get_path('include')}/Python.h": "python3-dev",
+}
 
 
 def prepare() -> None:
@@ -57,11 +64,15 @@ def prepare() -> None:
 
 def _missing() -> list[str]:
     missing = {package for name, package in _PACKAGES.items() if shutil.which(name) is None}
-    if not any(Path("/usr/lib").glob(f"*/{_DRIVER}")):
+    if not _found(f"/usr/lib/*/{_DRIVER}"):
         missing.add(_DRIVER_PACKAGE)
-    if not _has_bindings() and not any(Path("/usr/lib").glob("*/pkgconfig/libvirt.pc")):
-        missing.add(_HEADERS_PACKAGE)
+    if not _has_bindings():
+        missing |= {package for path, package in _HEADERS.items() if not _found(path)}
     return sorted(missing)
+
+
+def _found(pattern: str) -> bool:
+    return any(Path("/").glob(pattern.lstrip("/")))
 
 
 def _has_bindings() -> bool:

@@ -86,7 +86,7 @@ def test_a_machine_boots_to_its_agent_and_ssh_and_ends_by_its_button(
     assert guests.agent_answers(emulated, machine.name)
     addresses = guests.agent_addresses(emulated, machine.name)
     assert (machine.mac, ADDRESS) in {(each.mac, each.address) for each in addresses}
-    assert shell("hostname") == "debian-1"
+    assert shell("sudo", "hostname") == "debian-1"
     assert "done" in shell("cloud-init status --wait || true")
     # The disk has been grown to what its overlay has.
     assert int(shell("df --output=size --block-size=1M / | tail -1")) > 4500
