@@ -15,7 +15,8 @@ case "$words" in
 esac
 case "$words" in
   *" deaf "*) ;;
-  *) acpid -f -c /etc/acpi -l /dev/null > /dev/null 2>&1 & ;;
+  *) acpid -f -c /etc/acpi -l /dev/null > /dev/null 2>&1 &
+    until ls -l "/proc/$!/fd" | grep -q /dev/input/; do sleep 0.1; done ;;
 esac
 echo "tiny guest is up" > /dev/console
 while :; do sleep 3600; done
