@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-cluster testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster test-machines testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with everything pinned in requirements.txt
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt requirements-libvirt.txt pyproject.toml
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh ./setup.sh
 	@touch $@
 
@@ -46,6 +46,9 @@ test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where t
 	$(BIN)/pytest -m "testbed and disruptive" || status=$$?; \
 	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadfile || status=$$?; \
 	exit $$status
+
+test-machines: $(STAMP) ## what boots virtual machines; needs root and Debian's packages, but no KVM
+	$(BIN)/pytest -m hypervisor
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up
