@@ -1,11 +1,8 @@
-"""What the platform itself takes of a checkpoint's seven stages, and how long until it answers.
+"""What the platform itself takes of a checkpoint's seven stages (<= 5 s); when it answers.
 
-    python -m benchmarks.platform_overhead [--checkpoints N] [--kserve]
-
-Random tiny weights, so that the model costs next to nothing. The platform's share is all but model
-start and load test; bound: <= 5 s. With `--kserve` model servers are pods of the testbed
-(`tests/testbed`), and `start` is an InferenceService from its making until it is ready and has
-answered; bound until ready: <= 12 s.
+`python -m benchmarks.platform_overhead [--checkpoints N] [--kserve]`, with random tiny weights, so
+that the model costs next to nothing. With `--kserve` model servers are pods of the testbed
+(`tests/testbed`), and start is an InferenceService from its making on; until ready <= 12 s.
 """
 
 import argparse
