@@ -176,9 +176,9 @@ def test_an_inference_service_answers_a_completion(
     ask.wait("inferenceservice/tiny", "condition=Ready", "-n", namespace)
     service = ask.get("service", "tiny-predictor", "-n", namespace)["spec"]
     request = {"model": "default_model", "prompt": "Question: ", "max_tokens": 3}
-    answer = httpx.post(
-        f"http://{service['clusterIP']}:{service['ports'][0]['port']}/v1/completions",
-        json=request, timeout=60,
-    )  # fmt: skip
+    address = f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
+    # A pod is ready a moment before a node sends to it.
+    with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=60) as caller:
+        answer = caller.post(f"{address}/v1/completions", json=request)
     assert answer.status_code == 200, answer.text
     assert answer.json()["usage"]["completion_tokens"] == 3
