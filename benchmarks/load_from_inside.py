@@ -42,8 +42,9 @@ def from_inside(plan: LoadPlan, cluster: Kubernetes, pods: LoadPods) -> LoadResu
     results: list[LoadResult] = []
 
     @dg.asset
-    def measured(context: dg.AssetExecutionContext) -> None:
+    def measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         results.append(run_in_pods(plan, context, cluster=cluster, pods=pods))
+        return dg.MaterializeResult()
 
     dg.materialize([measured])
     return results[0]

@@ -114,8 +114,12 @@ class ServingBackend(Protocol):
         """Every slot there is, ready or not, in the order of their names."""
         ...
 
-    def release(self, slot_name: str) -> bool:
-        """Take the slot away; False when there was none."""
+    def release(self, slot_name: str, *, confirm: bool = True) -> bool:
+        """Take the slot away; False when there was none.
+
+        Without `confirm` it may still be ending: it is no slot any more, and finishes the requests
+        that it has.
+        """
         ...
 
     def exclusive(self, endpoint: str) -> AbstractContextManager[None]:

@@ -64,7 +64,8 @@ def tidy(backend: ServingBackend, keep: Collection[Kept], busy: Collection[str])
     """Release every slot that is not in `keep` and whose key no run is `busy` with."""
     slots = backend.slots()
     spare = [s.name for s in slots if (s.key, s.digest) not in keep and s.key not in busy]
-    return tuple(name for name in spare if backend.release(name))
+    # Nobody waits for their places: a run that needs one waits for it to become free.
+    return tuple(name for name in spare if backend.release(name, confirm=False))
 
 
 def drop_stale_candidate(registry: Registry, model: str, busy: Collection[str]) -> str | None:

@@ -106,8 +106,13 @@ class KServe:
         known = [each for each in living if manifests.is_legible(each, manifests.served)]
         return tuple(sorted(map(self._slot, known), key=lambda slot: slot.name))
 
-    def release(self, slot_name: str) -> bool:
-        return remove(self.cluster, self.site, slot_name)
+    def release(self, slot_name: str, *, confirm: bool = True) -> bool:
+        if confirm:
+            return remove(self.cluster, self.site, slot_name)
+        # One of the same name is made once this one is gone, and finds nothing of it.
+        return self.cluster.delete(
+            manifests.slot_reference(self.site, slot_name), outlasts_owned=True
+        )
 
     def exclusive(self, endpoint: str) -> AbstractContextManager[None]:
         return lease.held(self.cluster, self.site.namespace, names.endpoint_name(endpoint))
@@ -178,6 +183,9 @@ class KServe:
             self.prepare()
         reference = manifests.slot_reference(self.site, name)
         found = self.cluster.get(reference)
+        if found is not None and "deletionTimestamp" in found["metadata"]:
+            remove(self.cluster, self.site, name)
+            found = None
         if found is None:
             return False, self._apply(manifests.inference_service(servable, self.site))
         ready, started = state_of(found)[0] is SlotState.READY, manifests.as_started(found)
@@ -253,9 +261,8 @@ class KServe:
 
 
 def _is_beyond_use(found: Object, altered: str) -> bool:
-    """It is going already, or it failed and nobody but us is to blame for how it is."""
-    going = "deletionTimestamp" in found["metadata"]
-    return going or (state_of(found)[0] is SlotState.FAILED and not altered)
+    """It failed, and nobody but us is to blame for how it is."""
+    return state_of(found)[0] is SlotState.FAILED and not altered
 
 
 @contextmanager

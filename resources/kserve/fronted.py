@@ -28,8 +28,8 @@ class Fronted:
     def slots(self) -> tuple[Slot, ...]:
         return self.backend.slots()
 
-    def release(self, slot_name: str) -> bool:
-        return self.backend.release(slot_name)
+    def release(self, slot_name: str, *, confirm: bool = True) -> bool:
+        return self.backend.release(slot_name, confirm=confirm)
 
     def exclusive(self, endpoint: str) -> AbstractContextManager[None]:
         return self.backend.exclusive(endpoint)

@@ -122,19 +122,24 @@ class Kubernetes:
         return change(before or after, after)
 
     def delete(
-        self, reference: Reference, *, wait_seconds: float | None = None, at_once: bool = False
+        self,
+        reference: Reference,
+        *,
+        wait_seconds: float | None = None,
+        outlasts_owned: bool = False,
+        at_once: bool = False,
     ) -> bool:
         """Whether there was something to delete.
 
         With `wait_seconds` it returns once the object and what it owns are gone; raises
-        TransientError, saying what holds it, when that takes longer. `at_once` gives a pod no time
-        to end, and does not ask its node whether it has.
+        TransientError, saying what holds it, when that takes longer. One that `outlasts_owned`
+        goes after what it owns, too, but nobody waits. `at_once` gives a pod no time to end, and
+        does not ask its node whether it has.
         """
         action = f"delete {reference}"
         path = self._path(reference, action)
-        how: dict[str, Any] = {
-            "propagation_policy": "Background" if wait_seconds is None else "Foreground"
-        }
+        last = outlasts_owned or wait_seconds is not None
+        how: dict[str, Any] = {"propagation_policy": "Foreground" if last else "Background"}
         how |= {"grace_period_seconds": 0} if at_once else {}
         found = self.get(reference)
         if found is None:

@@ -84,7 +84,7 @@ class ProcessServing:
             )
             return tuple(looks)
 
-    def release(self, slot_name: str) -> bool:
+    def release(self, slot_name: str, *, confirm: bool = True) -> bool:
         record = self._records().get(slot_name)
         if record is None:
             return False

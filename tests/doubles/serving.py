@@ -65,7 +65,7 @@ class MemoryServing:
     def slots(self) -> tuple[Slot, ...]:
         return tuple(self._slots[name] for name in sorted(self._slots))
 
-    def release(self, slot_name: str) -> bool:
+    def release(self, slot_name: str, *, confirm: bool = True) -> bool:
         return self._slots.pop(slot_name, None) is not None
 
     @contextmanager

@@ -91,6 +91,15 @@ class ServingContract:
         name = backend.serve(servable, timeout_seconds=timeout_seconds).slot.name
         assert (backend.release(name), backend.slots()) == (True, ())
 
+    def test_a_slot_that_may_still_be_ending_is_none_any_more_and_can_be_served_again(
+        self, backend: ServingBackend, servable: Servable, timeout_seconds: float
+    ) -> None:
+        first = backend.serve(servable, timeout_seconds=timeout_seconds)
+        assert backend.release(first.slot.name, confirm=False)
+        assert backend.slots() == ()
+        again = backend.serve(servable, timeout_seconds=timeout_seconds)
+        assert (again.reused, again.slot.state) == (False, SlotState.READY)
+
     def test_releasing_what_is_not_there_says_so(self, backend: ServingBackend) -> None:
         assert not backend.release("slot-nothing")
 
