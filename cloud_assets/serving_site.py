@@ -20,6 +20,7 @@ def serving_site(settings: Settings, cluster: Cluster) -> "Site":
         name: RuntimeImage(
             name, each.image, each.cpu, each.memory, each.gpus,
             (*(share if name != "mlx" else ()), *settings.serving.arguments), each.nodes,
+            each.cache,
         )
         for name, each in cluster.runtimes.items()
     }  # fmt: skip

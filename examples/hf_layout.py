@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-Weights = Mapping[str, npt.NDArray[np.float32]]
+Weights = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.float16]]
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 

@@ -58,6 +58,15 @@ def test_several_servers_share_a_gpu_of_the_cluster_too(tmp_path: Path) -> None:
     assert runtimes["mlx"].arguments == ("--max-model-len", "8192")
 
 
+def test_a_claim_for_what_servers_compile_is_the_runtimes(tmp_path: Path) -> None:
+    runtimes = {"mlx": {"image": "mlx:1"}, "vllm": {"image": "vllm:1", "cache": "kernels"}}
+    backend = on_cluster(tmp_path, cluster={"namespace": "models", "runtimes": runtimes}).backend
+    assert {name: each.cache for name, each in backend.site.runtimes.items()} == {
+        "mlx": None,
+        "vllm": "kernels",
+    }
+
+
 def test_with_one_gpu_a_model_has_one_server_that_takes_all_of_it(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, serving=Serving(strategy="replace"))
     assert isinstance(serving_backend(settings, fetch), OneSlot)

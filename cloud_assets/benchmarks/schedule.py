@@ -67,6 +67,7 @@ def make_plan(
         max_tokens=profile.output_tokens,
         stream=profile.stream,
         timeout_seconds=profile.timeout_seconds,
+        fresh=not profile.prefix_cache,
     )
 
 

@@ -73,6 +73,11 @@ class Profile(Section):
     prompts: Path | None = Field(
         default=None, description="JSON lines with `prompt` or `messages`; the suite's if unset"
     )
+    prefix_cache: bool = Field(
+        default=False,
+        description="let `vllm` answer prompts that come again from its prefix cache; a few "
+        "prompts then look lighter than as many different ones",
+    )
     objective: Objective = Objective()
     targets: tuple[Target, ...] = (
         Target(metric="latency_p95", at_most=1.0),

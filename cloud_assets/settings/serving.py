@@ -23,6 +23,11 @@ class ClusterRuntime(Section):
         description="labels of the nodes that it may run on; by default any node, or with `gpus` "
         "those with `nvidia.com/gpu.present: true`, which NVIDIA's operator sets",
     )
+    cache: Name | None = Field(
+        default=None,
+        description="a PersistentVolumeClaim of the namespace for what servers compile, which "
+        "their pods share; by default each pod compiles anew",
+    )
 
 
 class Autoscaling(Section):
@@ -135,7 +140,7 @@ class Serving(Section):
     timeout_seconds: Seconds = Field(
         default=120,
         description="how long a model server may take until its first answer; 600 by default for "
-        "`vllm`, of which cold starts of 31 to 224 s were seen",
+        "`vllm`, of which starts of 31 to 224 s were seen",
     )
 
     @model_validator(mode="before")

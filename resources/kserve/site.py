@@ -9,7 +9,7 @@ class RuntimeImage:
     """One kind of model server: `runtime` names its entry in `runtimes`, `image` is pinned.
 
     `nodes` are the labels of nodes that it may run on; None is any node, or with GPUs those which
-    the GPU operator labelled.
+    the GPU operator labelled. `cache` names the claim of a volume for what servers compile.
     """
 
     runtime: str
@@ -19,6 +19,7 @@ class RuntimeImage:
     gpus: int = 0
     arguments: tuple[str, ...] = ()
     nodes: Mapping[str, str] | None = None
+    cache: str | None = None
 
 
 @dataclass(frozen=True)

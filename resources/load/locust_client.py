@@ -12,6 +12,7 @@ import resource
 import socket
 import sys
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -44,6 +45,7 @@ class Run:
         self.plan = plan
         self.finished: Any = AsyncResult()
         self._rows = rows
+        self._name = uuid.uuid4().hex
         self._bodies = [_body(plan, prompt) for prompt in plan.prompts]
         self._paths = [_path(prompt) for prompt in plan.prompts]
         self._places = BoundedSemaphore(min(plan.concurrency, _allowed_sockets(plan.concurrency)))
@@ -90,7 +92,7 @@ class Run:
         with self._places:
             answer = Completion()
             sent = self._now()
-            status, headers = self._exchange(client, planned.prompt, answer)
+            status, headers = self._exchange(client, number, answer)
         self._lags.append(sent - planned.offset)
         row = RequestRow(
             number=number,
@@ -113,13 +115,13 @@ class Run:
         self._rows.flush()
 
     def _exchange(
-        self, client: Any, prompt: int, answer: Completion
+        self, client: Any, number: int, answer: Completion
     ) -> tuple[int | None, float | None]:
-        """Send the prompt and read `answer`; the status and the time of the headers, if any."""
+        """Send the request and read `answer`; the status and the time of the headers, if any."""
         limit = gevent.Timeout.start_new(self.plan.timeout_seconds)
         status = headers = None
         try:
-            with self._post(client, prompt) as response:
+            with self._post(client, number) as response:
                 if error := getattr(response, "error", None):
                     answer.fail(*_classify(error, expired=not limit.pending, begun=False))
                 else:
@@ -134,15 +136,21 @@ class Run:
             limit.close()
         return status, headers
 
-    def _post(self, client: Any, prompt: int) -> Any:
+    def _post(self, client: Any, number: int) -> Any:
+        prompt = self.plan.requests[number].prompt
         return client.post(
             self._paths[prompt],
             name="completion",
-            data=self._bodies[prompt],
+            data=self._salted(self._bodies[prompt], number),
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
             stream=True,
             catch_response=True,
         )
+
+    def _salted(self, body: bytes, number: int) -> bytes:
+        if not self.plan.fresh:
+            return body
+        return body[:-1] + f', "cache_salt": "{self._name}-{number}"}}'.encode()
 
     def _read(self, stream: Any, status: int, answer: Completion, limit: Any) -> None:
         try:

@@ -45,7 +45,8 @@ class LoadPlan:
     it is, `extra` (such as `ignore_eos`) as well. `timeout_seconds` bounds one request from its
     send to its last byte. `concurrency` is how many may be open at once; further ones wait for a
     free place, and the wait counts as send lag, which makes the run invalid long before it
-    flatters anyone. `start_at` is the Unix time of offset 0 where several clients share a load; a
+    flatters anyone. `fresh` gives each request a `cache_salt`, so that vLLM takes no prompt for one
+    that it has seen. `start_at` is the Unix time of offset 0 where several clients share a load; a
     client that is not ready by then ends without a request.
     """
 
@@ -58,6 +59,7 @@ class LoadPlan:
     timeout_seconds: float = 30.0
     concurrency: int = 4096
     extra: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = False
     start_at: float | None = None
 
     @property
@@ -168,8 +170,6 @@ class _RowCounter:
 
 
 def _start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
-    root = Path(__file__).resolve().parent.parent
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     with log.open("wb") as errors:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "resources.load.locust_client", *arguments],
@@ -178,8 +178,14 @@ def _start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=errors,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**environment, "PYTHONPATH": str(root)},
+            env=child_environment(),
         )
+
+
+def child_environment() -> dict[str, str]:
+    """What the client is started with; it finds this package also where none is installed."""
+    found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**found, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
 
 def _wait(child: subprocess.Popen[bytes], limit: float, look: Callable[[], None]) -> int | None:

@@ -15,7 +15,15 @@ import pytest
 
 from resources.errors import PermanentError, TransientError
 from resources.load.rows import RequestRow, read_lines
-from resources.load.run import BAD_PLAN, LoadPlan, LoadResult, PlannedRequest, run_load
+from resources.load.run import (
+    BAD_PLAN,
+    LoadPlan,
+    LoadResult,
+    PlannedRequest,
+    child_environment,
+    run_load,
+)
+from tests.doubles.openai_server import AnswerServer
 
 pytestmark = pytest.mark.real
 StartServer = Callable[..., str]
@@ -138,6 +146,22 @@ def test_connections_are_kept_where_the_server_keeps_them(
 def test_extra_fields_reach_the_server(tmp_path: Path, start_server: StartServer) -> None:
     plan = make_plan(start_server(), "hello", extra={"prompt": "refuse"})
     assert run_load(plan, work_directory=tmp_path).rows[0].status == 500
+
+
+def test_the_client_finds_its_program_where_the_package_is_not_installed() -> None:
+    program = Path(child_environment()["PYTHONPATH"], "resources", "load", "locust_client.py")
+    assert program.is_file()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_no_two_fresh_requests_share_a_prefix_cache(tmp_path: Path, fresh: bool) -> None:
+    with AnswerServer() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        for _ in range(2):
+            run_load(make_plan(url, "a", "a", fresh=fresh), work_directory=tmp_path)
+    salts = {body.get("cache_salt") for body in server.asked}
+    assert (len(server.asked), len(salts)) == (4, 4 if fresh else 1)
+    assert (None in salts) is not fresh
 
 
 def test_the_summary_says_which_locust_and_how_late(

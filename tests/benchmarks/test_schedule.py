@@ -126,6 +126,13 @@ def test_a_plan_takes_its_limits_from_the_profile() -> None:
     assert (plan.max_tokens, plan.stream, plan.timeout_seconds) == (3, False, 4)
 
 
+@pytest.mark.parametrize("prefix_cache", [True, False])
+def test_a_plan_lets_prompts_come_again_only_where_the_profile_says_so(prefix_cache: bool) -> None:
+    profile = Profile(prefix_cache=prefix_cache)
+    plan = make_plan(profile, prompts=[{"prompt": "x"}], url="http://127.0.0.1:1", model="m")
+    assert plan.fresh is not prefix_cache
+
+
 def test_a_prompt_without_text_is_named() -> None:
     with pytest.raises(UsageError, match="prompt 2 "):
         make_plan(PROFILE, prompts=[{"prompt": "x"}, {"expected": "4"}], url="u", model="m")

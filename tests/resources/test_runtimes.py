@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from resources.errors import PermanentError
+from resources.process_serving import reaper
 from resources.process_serving.runtimes import MLX, VLLM, Launch, last_words, tuned
 
 
@@ -35,8 +36,19 @@ def test_mlx_is_asked_for_the_name_that_clients_ask_for() -> None:
 
 def test_vllm_serves_the_directory_under_the_name(vllm: str) -> None:
     command = VLLM.command(Launch("m", Path("/models/x"), 1234))
-    assert command[:3] == (vllm, "serve", "/models/x")
+    started = command.index(vllm)
+    assert command[started + 1 : started + 3] == ("serve", "./m")
     assert command[command.index("--served-model-name") + 1] == "m"
+
+
+def test_an_engine_of_vllm_does_not_outlive_its_server(vllm: str) -> None:
+    command = VLLM.command(Launch("m", Path("/models/x"), 1234))
+    assert command[: command.index(vllm)] == (sys.executable, str(Path(reaper.__file__)))
+
+
+def test_the_environment_of_vllm_outlives_the_title_of_its_engine() -> None:
+    """setproctitle writes over it otherwise, and nobody tells whose process it is."""
+    assert VLLM.environment["SPT_NOENV"] == "1"
 
 
 def test_vllm_serves_an_adapter_under_the_name(vllm: str, tmp_path: Path) -> None:
@@ -85,6 +97,24 @@ def test_the_cause_comes_before_its_report_by_another_process() -> None:
         "RuntimeError: See root cause above.",
         "RuntimeError: Engine core initialization failed.",
     ]
+
+
+def test_what_vllm_knows_is_cut_and_its_frames_are_left_out() -> None:
+    words = last_words(
+        (
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig",
+            '  File "/site/vllm/engine.py", line 12, in launch',
+            "    raise RuntimeError(",
+            "  Value error, Model architectures ['X'] are not supported: " + "'Afmoe', " * 300,
+            "    For further information visit https://errors.pydantic.dev",
+        ),
+        VLLM.noise,
+    )
+    first, second = words.splitlines()
+    assert first.endswith("1 validation error for ModelConfig")
+    assert (second[:53], len(second)) == (
+        "  Value error, Model architectures ['X'] are not suppo"[:53], 400
+    )  # fmt: skip
 
 
 def test_a_site_adds_arguments_and_the_share_of_the_gpu() -> None:

@@ -14,7 +14,7 @@ import pytest
 from resources.kserve.manifests import inference_service
 from resources.kserve.runtimes import serving_runtimes
 from tests.resources.kserve.crd_schema import SCHEMAS, cut, stored, whole
-from tests.resources.kserve.test_manifests import SERVABLE, SITE
+from tests.resources.kserve.test_manifests import GPU, SERVABLE, SITE
 from tests.testbed.cluster import Cluster
 
 KINDS = ("InferenceService", "ServingRuntime")
@@ -36,6 +36,12 @@ def test_an_inference_service_has_only_what_kserve_knows(manifest: dict[str, Any
 @pytest.mark.parametrize("manifest", serving_runtimes(SITE), ids=list(SITE.runtimes))
 def test_a_serving_runtime_has_only_what_kserve_knows(manifest: dict[str, Any]) -> None:
     assert complaints(manifest) == []
+
+
+def test_a_claim_is_a_volume_that_kserve_knows() -> None:
+    site = replace(SITE, runtimes={"vllm": replace(GPU, cache="kernels")})
+    [runtime] = serving_runtimes(site)
+    assert complaints(runtime) == []
 
 
 def test_a_misspelt_field_is_found() -> None:

@@ -127,6 +127,20 @@ def test_a_runtime_runs_on_the_nodes_that_are_named(
     assert ("nvidia.com/gpu" in tolerated) == bool(gpus)
 
 
+def test_what_servers_compile_is_kept_where_a_claim_is_named() -> None:
+    [runtime] = serving_runtimes(replace(SITE, runtimes={"vllm": replace(GPU, cache="kernels")}))
+    volumes = {each["name"]: each for each in runtime["spec"]["volumes"]}
+    assert volumes["cache"]["persistentVolumeClaim"] == {"claimName": "kernels"}
+
+
+def test_requests_under_way_end_before_kubernetes_kills_their_pod() -> None:
+    [runtime] = serving_runtimes(replace(SITE, runtimes={"vllm": GPU}))
+    [container] = runtime["spec"]["containers"]
+    given = container["args"][container["args"].index("--shutdown-timeout") + 1]
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause + int(given) < 30
+
+
 def test_a_pod_leaves_a_lost_node_after_half_a_minute() -> None:
     """Kubernetes adds tolerations of five minutes where there are none."""
     for runtime in serving_runtimes(SITE):
