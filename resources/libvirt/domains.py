@@ -20,7 +20,7 @@ Progress = Callable[[float, State], None]
 
 _POLL_SECONDS = 0.2
 #: A guest that still boots does not hear the first press of its button.
-_AGAIN_SECONDS = 10.0
+_AGAIN_SECONDS = 5.0
 _STATES = tuple(State)
 
 
