@@ -37,17 +37,26 @@ class Host:
         with Connection(self.settings.uri) as connection:
             yield connection
 
-    def plan(self, connection: Connection, options: Options | None = None) -> Plan:
-        """What has to change now; nothing is changed."""
+    def plan(
+        self, connection: Connection, options: Options | None = None, *, may_probe: bool = True
+    ) -> Plan:
+        """What has to change now; nothing is changed. KVM is tried only where `may_probe`."""
         observed = observe(connection)
-        return plan(self.desired, observed, self.rendering(connection, observed), options)
+        return plan(
+            self.desired,
+            observed,
+            self.rendering(connection, observed, may_probe=may_probe),
+            options,
+        )
 
-    def rendering(self, connection: Connection, observed: Observation) -> Rendering:
+    def rendering(
+        self, connection: Connection, observed: Observation, *, may_probe: bool = True
+    ) -> Rendering:
         """What documents need of this host. Raises NeedsRepair where there is no public key."""
         kinds = {each.name: each.configured.kind for each in observed.domains}
         known = {name: _KINDS[kind] for name, kind in kinds.items() if kind in _KINDS}
         return Rendering(
-            kind=self._verdict(connection, known),
+            kind=self._verdict(connection, known) if may_probe else "qemu",
             host_cpus=os.cpu_count() or 1,
             user=self.settings.ssh_user,
             ssh_key=self._key(),

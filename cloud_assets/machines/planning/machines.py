@@ -11,6 +11,9 @@ from resources.libvirt import Domain, Observation, State, Volume
 
 _LOSS = "what it has written would be lost; `--allow-data-loss` replaces its disk"
 _RENAME = "rename the cluster, or remove the other by hand"
+#: libvirt's reason of a domain that is off because its process died.
+CRASHED = 3
+WHY_CRASHED = "it crashed"
 
 
 def changes(
@@ -172,11 +175,7 @@ def _lacks_seed(machine: Machine, observed: Observation) -> bool:
 def _why_off(found: Domain) -> str:
     if found.state is State.PAUSED:
         return "it is paused"
-    return "it crashed" if found.reason == CRASHED else "it is off"
-
-
-#: libvirt's reason of a domain that is off because its process died.
-CRASHED = 3
+    return WHY_CRASHED if found.reason == CRASHED else "it is off"
 
 
 def _on(value: bool) -> str:
