@@ -80,7 +80,7 @@ def _answers(connection: Connection, machine: Machine) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=not machine.auto_start, description="it is off")
     if connection.is_test_driver:
         return dg.AssetCheckResult(passed=True, description=_SIMULATED)
-    ready = boot.readiness(connection, machine)
+    ready = boot.readiness(connection, boot.Guest.of(machine))
     return dg.AssetCheckResult(
         passed=ready.answers,
         description=None if ready.answers else "neither its agent nor its SSH server answers",

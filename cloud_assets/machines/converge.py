@@ -133,7 +133,7 @@ def _make(
     # Who is slow to boot is left as it is: its console says why.
     if change.starts and patience.boot_seconds and not connection.is_test_driver:
         boot.wait(
-            connection, making.drawn.machine,
+            connection, boot.Guest.of(making.drawn.machine),
             patience=patience.boot_seconds, needs_ssh=patience.needs_ssh, told=told,
         )  # fmt: skip
 

@@ -11,11 +11,39 @@ from dataclasses import dataclass
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
 from cloud_assets.machines.desired import Machine
 from resources.errors import DeadlineExceeded, ExternalError, NeedsRepair
-from resources.libvirt import AgentSilent, Connection, State, Unsupported, guests, observation
+from resources.libvirt import (
+    AgentSilent,
+    Connection,
+    Domain,
+    State,
+    Unsupported,
+    guests,
+    observation,
+)
 
 _POLL_SECONDS = 0.5
 _SSH_PORT, _SSH_SECONDS = 22, 2.0
 _LINES = 10
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What a machine is reached by; `address` "" where none is kept for it."""
+
+    name: str
+    mac: str
+    network: str
+    address: str = ""
+
+    @classmethod
+    def of(cls, machine: Machine) -> "Guest":
+        return cls(machine.name, machine.mac, machine.network, str(machine.ip or ""))
+
+    @classmethod
+    def seen(cls, domain: Domain) -> "Guest":
+        """By its first card, whoever defined it."""
+        card = next(iter(domain.live.interfaces), None)
+        return cls(domain.name, card.mac if card else "", card.network if card else "")
 
 
 @dataclass(frozen=True)
@@ -31,19 +59,19 @@ class Readiness:
         return self.agent or self.ssh
 
 
-def readiness(connection: Connection, machine: Machine) -> Readiness:
+def readiness(connection: Connection, guest: Guest) -> Readiness:
     """As it is now. The test driver knows of no leases and runs no guests: nothing answers."""
     try:
-        agent = guests.agent_answers(connection, machine.name)
-        address = _address(connection, machine, agent=agent)
+        agent = guests.agent_answers(connection, guest.name)
+        address = _address(connection, guest, agent=agent)
     except (AgentSilent, Unsupported):
-        return Readiness(str(machine.ip or ""))
+        return Readiness(guest.address)
     return Readiness(address, agent, bool(address) and _has_ssh(address))
 
 
 def wait(
     connection: Connection,
-    machine: Machine,
+    guest: Guest,
     *,
     patience: float,
     needs_ssh: bool = False,
@@ -56,13 +84,13 @@ def wait(
     began = time.monotonic()
     found, last = Readiness(), Readiness()
     while not (found.ssh if needs_ssh else found.answers):
-        found = readiness(connection, machine)
-        for step in _news(machine.name, last, found):
+        found = readiness(connection, guest)
+        for step in _news(guest.name, last, found):
             told(step)
         last = found
-        _require_on(connection, machine)
+        _require_on(connection, guest)
         if time.monotonic() - began > patience:
-            raise _unheard(connection, machine, found, patience)
+            raise _unheard(connection, guest, found, patience)
         time.sleep(_POLL_SECONDS)
     return found
 
@@ -76,13 +104,13 @@ def _news(name: str, before: Readiness, now: Readiness) -> Iterator[Step]:
         yield Step(name, "ssh", now.address)
 
 
-def _address(connection: Connection, machine: Machine, *, agent: bool) -> str:
-    leases = guests.leases(connection, machine.network)
-    mine = [each.address for each in leases if each.mac == machine.mac]
+def _address(connection: Connection, guest: Guest, *, agent: bool) -> str:
+    leases = guests.leases(connection, guest.network)
+    mine = [each.address for each in leases if each.mac == guest.mac]
     if mine or not agent:
         return next(iter(mine), "")
-    told = guests.agent_addresses(connection, machine.name)
-    own = [each.address for each in told if each.mac == machine.mac and ":" not in each.address]
+    told = guests.agent_addresses(connection, guest.name)
+    own = [each.address for each in told if each.mac == guest.mac and ":" not in each.address]
     return next(iter(own), "")
 
 
@@ -95,24 +123,24 @@ def _has_ssh(address: str) -> bool:
         return False
 
 
-def _require_on(connection: Connection, machine: Machine) -> None:
-    found = observation.domain(connection, machine.name)
+def _require_on(connection: Connection, guest: Guest) -> None:
+    found = observation.domain(connection, guest.name)
     if found is None or not found.is_active:
         state = State.OFF if found is None else found.state
         raise NeedsRepair(
-            "the host", f"boot {machine.name}", f"it is {state} again",
-            hint=_console(connection, machine.name),
+            "the host", f"boot {guest.name}", f"it is {state} again",
+            hint=_console(connection, guest.name),
         )  # fmt: skip
 
 
 def _unheard(
-    connection: Connection, machine: Machine, found: Readiness, patience: float
+    connection: Connection, guest: Guest, found: Readiness, patience: float
 ) -> DeadlineExceeded:
     reason = f"it asked for no address after {patience:g} s"
     if found.address:
         reason = f"SSH does not answer after {patience:g} s"
     return DeadlineExceeded(
-        "the host", f"boot {machine.name}", reason, hint=_console(connection, machine.name)
+        "the host", f"boot {guest.name}", reason, hint=_console(connection, guest.name)
     )
 
 

@@ -31,6 +31,11 @@ def volumes_of(machine: str) -> tuple[str, ...]:
     return (f"{machine}.qcow2", seed_name(machine), console_name(machine))
 
 
+def is_spelt_as_ours(cluster: Cluster, volume: str) -> bool:
+    """Whether a volume of the cluster's pool is named as those of its machines are."""
+    return volume.startswith(f"{cluster.name}-") and volume.endswith(volumes_of(""))
+
+
 def _machines(cluster: Cluster, observed: Observation) -> list[str]:
     wanted = {each.uuid for each in cluster.machines}
     return [
@@ -47,8 +52,6 @@ def _volumes(cluster: Cluster, machines: Sequence[str], observed: Observation) -
     if pool is None or pool.identity != identity:
         return
     kept = {name for each in machines for name in volumes_of(each)}
-    ends = volumes_of("")
     for each in pool.volumes:
-        is_spelt_so = each.name.startswith(f"{cluster.name}-") and each.name.endswith(ends)
-        if is_spelt_so and each.name not in kept:
+        if is_spelt_as_ours(cluster, each.name) and each.name not in kept:
             yield each.name
