@@ -12,7 +12,7 @@ from functools import partial
 
 from cloud_assets.machines import domain_xml
 from cloud_assets.machines.applying import boot
-from cloud_assets.machines.applying.machine import Making, remove
+from cloud_assets.machines.applying.machine import Making, remove, see_consoles
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
 from cloud_assets.machines.desired import Cluster
 from cloud_assets.machines.plan import Change, Plan
@@ -21,6 +21,7 @@ from resources.libvirt import Connection, Reservation, networks, storage
 
 #: Each waits for a guest most of the time.
 _AT_ONCE = 16
+_DELETING = ("remove", "replace")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def converge(
         told(Step(change.name, "pool"))
         results.append(_timed(change, partial(_pool, connection, clusters, change)))
     machines = [each for each in pending if each.what == "machine"]
+    for name in sorted({each.cluster for each in machines if each.action in _DELETING}):
+        see_consoles(connection, name)
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="machine") as pool:
         make = partial(_machine, connection, plan, patience=patience, told=told)
         results += pool.map(make, machines)

@@ -27,9 +27,9 @@ Format = Annotated[Form, typer.Option("--format", "-f", help="How to print it.")
 Target = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it.")]
 AllowDataLoss = Annotated[
     bool,
-    typer.Option("--allow-data-loss", help="Plan new disks where images or sizes ask for them."),
+    typer.Option("--allow-data-loss", help="New disks where images or sizes ask for them."),
 ]
-Prune = Annotated[bool, typer.Option("--prune", help="Plan to remove what the file has no more.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove what the file has no more.")]
 
 
 @plan_app.command("clusters")
@@ -101,11 +101,17 @@ def _cluster(kind: str, noun: str) -> typer.Typer:
     app = group(f"The {noun} of virtual machines.")
 
     @app.command("start")
-    def start(config: Config = None, as_json: Json = False) -> None:
+    def start(
+        config: Config = None,
+        allow_data_loss: AllowDataLoss = False,
+        prune: Prune = False,
+        as_json: Json = False,
+    ) -> None:
         """Make its machines what the file says, start them, and wait for SSH."""
         from cloud_assets.cli.commands.machines.clusters import start
+        from cloud_assets.machines.plan import Options
 
-        start(kind, config, as_json=as_json)
+        start(kind, config, options=Options(allow_data_loss, prune), as_json=as_json)
 
     @app.command("stop")
     def stop(config: Config = None, force: Force = False) -> None:

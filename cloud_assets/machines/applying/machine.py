@@ -106,6 +106,12 @@ class Making:
         self.told(Step(self.name, phase, said))
 
 
+def see_consoles(connection: Connection, cluster: str) -> None:
+    """Have libvirt know of the files of consoles, which come into the pool behind its back."""
+    with suppress(ExternalError):
+        storage.refresh(connection, pool_identity(cluster))
+
+
 def remove(connection: Connection, cluster: str, name: str) -> None:
     """A machine of ours with its disk, the definition last: it tells what is left to remove."""
     found = observation.domain(connection, name)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloud_assets.machines import domain_xml
-from cloud_assets.machines.applying.machine import remove
+from cloud_assets.machines.applying.machine import remove, see_consoles
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
 from cloud_assets.machines.desired import Cluster
 from cloud_assets.machines.domain_xml import console_name
@@ -22,6 +22,7 @@ def destroy(
 
     May be repeated after it was killed. Raises NotOurs where a name is somebody else's.
     """
+    see_consoles(connection, cluster.name)
     seen = observe(connection)
     machines = [
         each.name

@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from cloud_assets.machines.converge import Patience, converge
 from cloud_assets.machines.converge import require_success as require_all
 from cloud_assets.machines.desired import Cluster, Machine
 from cloud_assets.machines.host import Host
+from cloud_assets.machines.plan import Options, Plan
 from cloud_assets.machines.planning.names import asset_names
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_cluster_file, settings_path
@@ -27,17 +29,18 @@ REQUESTED_BY_TAG = "ai-how/requested-by"
 COLUMNS = ("machine", "role", "state", "address", "start", "devices")
 
 
-def start(kind: str, path: Path | None, *, as_json: bool) -> None:
+def start(kind: str, path: Path | None, *, options: Options, as_json: bool) -> None:
     """Validate, plan, make, wait for SSH; by a run of the graph where the platform is up."""
     settings, host, cluster = _read(kind, path)
     with host.connected() as connection:
-        pending = [each for each in host.plan(connection).pending if each.cluster == cluster.name]
+        plan = host.plan(connection, options)
+        pending = [each for each in plan.pending if each.cluster == cluster.name]
         for each in pending:
             output.note(f"{each}{f'; withheld: {each.withheld}' if each.withheld else ''}")
         if any(each.applies or each.refused for each in pending) and not (
-            _is_in_force(path) and _by_a_run(settings, cluster)
+            _is_in_force(path) and _by_a_run(settings, cluster, options)
         ):
-            _here(connection, host, cluster)
+            _here(connection, host, plan.of([each.name for each in pending]))
         _await_ssh(connection, host, cluster)
         if kind == "cloud":
             output.note("Kubernetes: skipped, the graph has no asset for it yet")
@@ -96,14 +99,14 @@ def _is_in_force(path: Path | None) -> bool:
     return path is None or (known is not None and path.absolute() == known.absolute())
 
 
-def _by_a_run(settings: Settings, cluster: Cluster) -> bool:
+def _by_a_run(settings: Settings, cluster: Cluster, options: Options) -> bool:
     """Whether a run has made it; False where there is no platform to run it."""
     graph = DagsterGraphQL(settings.dagster_url)
     tags = {REQUESTED_BY_TAG: getpass.getuser()}
+    config = {"ops": {f"{cluster.kind}_machines": {"config": asdict(options)}}}
     try:
-        run_id = graph.submit(
-            MACHINES_JOB, assets=list(asset_names(cluster).values()), tags=tags
-        )  # fmt: skip
+        assets = list(asset_names(cluster).values())
+        run_id = graph.submit(MACHINES_JOB, assets=assets, config=config, tags=tags)
     except TransientError:
         output.note("the platform is down: no run keeps a record of this")
         return False
@@ -112,8 +115,7 @@ def _by_a_run(settings: Settings, cluster: Cluster) -> bool:
     return True
 
 
-def _here(connection: Connection, host: Host, cluster: Cluster) -> None:
-    plan = host.plan(connection).of(list(asset_names(cluster)))
+def _here(connection: Connection, host: Host, plan: Plan) -> None:
     patience = Patience(host.settings.boot_timeout_seconds)
     require_all(converge(connection, plan, patience=patience, told=vm.told))
 
