@@ -1,24 +1,23 @@
 """The only place where the graph is put together: assets, jobs, sensors, and the outside world."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.benchmarks import assets as benchmarks
 from cloud_assets.evaluation import assets as evaluation
-from cloud_assets.lineage import fetcher
+from cloud_assets.machines import assets as machines
+from cloud_assets.machines import checks as machine_checks
+from cloud_assets.machines.host import Host
 from cloud_assets.models import assets as models
+from cloud_assets.outside_world import outside_world
 from cloud_assets.services import assets as services
-from cloud_assets.services.checks import build_checks
-from cloud_assets.services.site import Site
+from cloud_assets.services import checks as service_checks
 from cloud_assets.serving import assets as serving
-from cloud_assets.serving_backends import serving_backend
 from cloud_assets.settings import Settings
-from cloud_assets.settings_file import load_settings
-from resources.mlflow import Registry
-from resources.object_store import ObjectStore
+from cloud_assets.settings.machines import Clusters
+from cloud_assets.settings_file import load_clusters, load_settings
 from sensors import checkpoints, drift, failures
+from sensors import machines as machine_sensors
 
 STAGES = [
     models.checkpoint,
@@ -44,34 +43,31 @@ endpoint_job = dg.define_asset_job(
 )
 
 
-def outside_world(settings: Settings) -> Mapping[str, object]:
-    """The systems that assets and sensors act on; none of them is asked anything yet."""
-    store = ObjectStore(
-        settings.store_url, endpoint=settings.store.endpoint, region=settings.store.region
-    )
-    return {
-        "settings": settings,
-        "store": store,
-        "registry": Registry(settings.registry_url, s3_endpoint=settings.store.endpoint),
-        "serving": serving_backend(settings, fetcher(store)),
-        **({"site": Site.of(settings)} if settings.services.named else {}),
-    }
-
-
-def build(settings: Settings) -> dg.Definitions:
-    """The graph of these settings; services that they do not name are not in it."""
+def build(settings: Settings, clusters: Clusters | None = None) -> dg.Definitions:
+    """The graph of these settings; services and machines that they do not name are not in it."""
+    host = Host.of(settings.machines, clusters or Clusters())
     service_assets = services.build_assets(settings)
+    machine_assets = machines.build_assets(host.desired)
+    machine_jobs = machines.build_jobs(machine_assets)
     return dg.Definitions(
-        assets=[*STAGES, benchmarks.benchmark_trend, serving.endpoint, *service_assets],
-        asset_checks=build_checks(settings),
-        jobs=[release_job, endpoint_job, *services.build_jobs(service_assets)],
+        assets=[
+            *(*STAGES, benchmarks.benchmark_trend, serving.endpoint),
+            *service_assets,
+            *machine_assets,
+        ],
+        asset_checks=[
+            *service_checks.build_checks(settings),
+            *machine_checks.build_checks(host.desired),
+        ],
+        jobs=[release_job, endpoint_job, *services.build_jobs(service_assets), *machine_jobs],
         sensors=[
             checkpoints.build_sensor(release_job),
             failures.build_sensor(release_job, endpoint_job),
             drift.build_sensor(release_job, endpoint_job),
+            *machine_sensors.build_sensors(machine_jobs),
         ],
-        resources=outside_world(settings),
+        resources=outside_world(settings, host),
     )
 
 
-defs = build(load_settings())
+defs = build(load_settings(), load_clusters())

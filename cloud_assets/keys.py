@@ -19,6 +19,7 @@ from cloud_assets.stages import (
     FINGERPRINT_TAG,
     GPU_POOL,
     INFERENCE_SERVICE,
+    MACHINES_JOB,
     MODEL_ARTIFACT,
     OUTCOME_TAG,
     PARTITION_TAG,
@@ -40,6 +41,7 @@ CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
 SERVICES_GROUP = "services"
+MACHINES_GROUP = "machines"
 ML_OWNERS = ["team:ml-platform"]
 
 AssetDecorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
@@ -105,6 +107,8 @@ __all__ = [
     "FINGERPRINT_TAG",
     "GPU_POOL",
     "INFERENCE_SERVICE",
+    "MACHINES_GROUP",
+    "MACHINES_JOB",
     "ML_GROUP",
     "ML_OWNERS",
     "MODEL_ARTIFACT",

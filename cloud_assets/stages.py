@@ -24,6 +24,7 @@ STAGES = (
 RELEASE_JOB = "release_checkpoint"
 ENDPOINT_JOB = "converge_endpoints"
 SERVICES_JOB = "converge_services"
+MACHINES_JOB = "converge_machines"
 
 PARTITION_TAG = "dagster/partition"
 FINGERPRINT_TAG = "ai-how/fingerprint"

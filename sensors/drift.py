@@ -96,7 +96,9 @@ def build_sensor(job: keys.AssetJob, converge: keys.AssetJob) -> dg.SensorDefini
         found = differences(models, registry, serving)
         said = "; ".join(each.sentence for each in found)
         requests = [*retries(context.instance), *forgotten(context.instance)]
-        if any(each.repairs for each in found) and _may_converge(context.instance):
+        if any(each.repairs for each in found) and may_converge(
+            context.instance, keys.ENDPOINT_JOB
+        ):
             requests.append(dg.RunRequest(job_name=keys.ENDPOINT_JOB, tags={"ai-how/drift": said}))
         if not requests:
             yield dg.SkipReason(said or "everything is as it should be")
@@ -180,9 +182,9 @@ def _released(run: dg.DagsterRun) -> bool:
     return dg.AssetKey(keys.RELEASE) in asked_for and run.is_success
 
 
-def _may_converge(instance: dg.DagsterInstance) -> bool:
+def may_converge(instance: dg.DagsterInstance, job: str) -> bool:
     """Not while a convergence is under way, and not at once after one that failed."""
-    newest = instance.get_run_records(dg.RunsFilter(job_name=keys.ENDPOINT_JOB), limit=1)
+    newest = instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
     if not newest:
         return True
     status = newest[0].dagster_run.status

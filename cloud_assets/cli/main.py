@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from cloud_assets.cli import output
+from cloud_assets.cli.groups import cluster_file, machines, services
+from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
 app = typer.Typer(
@@ -21,12 +23,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-services = typer.Typer(
-    help="The MLOps services on the cluster.", no_args_is_help=True, rich_markup_mode=None
+#: Groups by the word before their commands; those of None have none.
+GROUPS = (
+    ("services", services.app),
+    (None, cluster_file.app),
+    ("plan", machines.plan_app),
+    ("vm", machines.vm_app),
+    ("hpc", machines.hpc_app),
+    ("cloud", machines.cloud_app),
 )
-app.add_typer(services, name="services")
+for word, commands in GROUPS:
+    app.add_typer(commands, name=word)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Key = Annotated[str, typer.Argument(help="A checkpoint key, `model.run.step`.")]
 Watch = Annotated[
     bool,
@@ -37,7 +45,6 @@ Watch = Annotated[
         "with `--json` one document a line and change.",
     ),
 ]
-Config = Annotated[Path | None, typer.Argument(help="The file; by default that in force.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept with the release.")]
 
 
@@ -155,92 +162,6 @@ def rollback(
     from cloud_assets.cli.commands.requests import rollback
 
     rollback(model, reason=reason, as_json=as_json)
-
-
-@services.command("status")
-def services_status(as_json: Json = False) -> None:
-    """Say of every service of the platform how it stands, and why where it does not run."""
-    from cloud_assets.cli.commands.services import status
-
-    status(as_json=as_json)
-
-
-@services.command("apply")
-def services_apply(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Services that the settings name; all without.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Ask the cluster what would change; change nothing.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Make the services what the settings say, wait until they are up and try them out."""
-    from cloud_assets.cli.commands.services import apply
-
-    apply(names or (), dry_run=dry_run, as_json=as_json)
-
-
-@app.command()
-def validate(
-    config: Config = None,
-    skip_pcie_validation: Annotated[
-        bool,
-        typer.Option(
-            "--skip-pcie-validation",
-            help="Taken as before; the file alone is looked at in any case.",
-        ),
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Check all of cluster.yaml, and list the virtual machines that it asks for."""
-    from cloud_assets.cli.commands.cluster_file import validate
-
-    validate(config, as_json=as_json)
-
-
-@app.command()
-def render(
-    template: Annotated[Path, typer.Argument(help="A cluster.yaml with variables.")],
-    target: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it.")
-    ] = None,
-    show_variables: Annotated[
-        bool, typer.Option("--show-variables", help="Say which variables it has.")
-    ] = False,
-    validate_only: Annotated[
-        bool,
-        typer.Option(
-            "--validate-only",
-            help="Look only at how its variables are written; they need not be set.",
-        ),
-    ] = False,
-) -> None:
-    """Print a file with the values of its variables, `$A`, `${A:-word}`, `${A:?why}`, `$TOT`."""
-    from cloud_assets.cli.commands.cluster_file import render
-
-    render(template, target=target, show_variables=show_variables, validate_only=validate_only)
-
-
-@app.command()
-def topology(
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="The file; by default that in force.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Draw the clusters with their networks, virtual machines and GPUs, as the file has them."""
-    from cloud_assets.cli.commands.topology import topology
-
-    topology(config, as_json=as_json)
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of cluster.yaml."""
-    from cloud_assets.cli.commands.cluster_file import schema
-
-    schema()
 
 
 @app.callback()

@@ -21,8 +21,10 @@ STYLES = {
     "promoted": "bold green", "serving": "bold green", "pass": "green", "running": "green",
     "rejected": "red", "refused": "red", "fail": "red", "failed": "red", "stopped": "red",
     "held": "yellow", "waiting": "yellow", "undecided": "yellow", "starting": "yellow",
-    "absent": "yellow",
+    "absent": "yellow", "off": "yellow", "crashed": "red", "paused": "yellow",
 }  # fmt: skip
+
+CHANGES = {"+": "green", "~": "yellow", "-": "red", "-/+": "bold red", "withheld:": "magenta"}
 
 PIPE_WIDTH = 10_000
 
@@ -48,6 +50,13 @@ def json_line(document: object) -> None:
 def line(text: str) -> None:
     """One line of data, there at once."""
     print(text, flush=True)
+
+
+def changed_line(text: str) -> None:
+    """A line of a plan, in the colour of the sign that it begins with."""
+    from rich.text import Text
+
+    console().print(Text(text, CHANGES.get(text.strip().split(" ")[0], "")), soft_wrap=True)
 
 
 def piece(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from cloud_assets.cli import output
 from cloud_assets.cli.programs import make_instance, programs, write_dagster_files
 from cloud_assets.settings import TEMPORARY, Settings
-from cloud_assets.settings_file import load_settings
+from cloud_assets.settings_file import load_clusters, load_settings
 from resources.errors import PermanentError, TransientError
 from resources.supervisor import ProgramState, Supervisor, sweep
 
@@ -21,6 +21,8 @@ SLOT_PREFIX = "slot-"
 
 def up() -> None:
     settings = load_settings()
+    # The graph has them: a mistake is told here, with its line, and not by a program's log.
+    load_clusters()
     start(settings, output.note)
     output.note("")
     for name, address in addresses(settings).items():

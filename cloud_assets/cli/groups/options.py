@@ -1,0 +1,14 @@
+"""Arguments and options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
+Config = Annotated[Path | None, typer.Argument(help="The file; by default that in force.")]
+
+
+def group(sentence: str) -> typer.Typer:
+    """Commands below one word, which alone shows its help."""
+    return typer.Typer(help=sentence, no_args_is_help=True, rich_markup_mode=None)
