@@ -12,7 +12,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## make .venv with everything pinned in requirements.txt
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt requirements-libvirt.txt pyproject.toml
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh ./setup.sh
 	@touch $@
 

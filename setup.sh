@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes $VENV from requirements.txt with uv, taken from PATH or installed into .bootstrap.
-# `setup.sh lock` resolves requirements.txt anew from pyproject.toml, without index addresses.
+# `setup.sh lock` resolves requirements.txt anew from pyproject.toml, without index addresses; what is
+# compiled against a library of the machine stands apart in requirements-libvirt.txt.
 set -eu
 VENV="${VENV:-.venv}"
 PYTHON="${PYTHON:-python3}"
@@ -24,10 +25,15 @@ else
 fi
 
 if [ "${1:-}" = lock ]; then
-  exec "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-annotate --no-header \
-    --extra demo --extra dev --extra kubernetes --extra postgres \
-    pyproject.toml --output-file requirements.txt
+  lock() {
+    "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+      --no-emit-index-url --no-annotate --no-header "$@"
+  }
+  lock --extra demo --extra dev --extra hypervisor --extra kubernetes --extra postgres \
+    --no-emit-package libvirt-python pyproject.toml --output-file requirements.txt
+  grep -o '"libvirt-python[^"]*"' pyproject.toml | tr -d '"' |
+    lock - --output-file requirements-libvirt.txt
+  exit
 fi
 
 [ -x "$VENV/bin/python" ] || "$UV" venv --quiet --python "$PYTHON" "$VENV"
@@ -36,3 +42,13 @@ echo "installing the pinned dependencies into $VENV" >&2
 "$UV" pip install --quiet --compile-bytecode --python "$VENV/bin/python" --require-hashes \
   --requirement requirements.txt
 "$UV" pip install --quiet --python "$VENV/bin/python" --no-deps --editable .
+
+# There are no wheels of it: it is built where the headers are, and missed by virtual machines alone.
+if pkg-config --exists libvirt 2>/dev/null; then
+  echo "building the libvirt bindings" >&2
+  "$UV" pip install --quiet --compile-bytecode --python "$VENV/bin/python" --require-hashes \
+    --requirement requirements-libvirt.txt || {
+    echo "the libvirt bindings were not built, so there is no access to virtual machines" >&2
+    echo "hint: install a C compiler and the headers of Python (Debian: gcc python3-dev)" >&2
+  }
+fi

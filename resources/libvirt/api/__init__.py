@@ -1,0 +1,1 @@
+"""The half that knows the libvirt bindings: loading them, connections, errors, events."""

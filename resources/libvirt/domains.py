@@ -1,0 +1,207 @@
+"""Domains of ours: define, start, shut down, destroy, undefine; all may be asked for twice.
+
+A domain with that name but without our UUID and mark is never touched: NotOurs is raised.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+from resources.errors import DeadlineExceeded, ExternalError, PermanentError
+from resources.libvirt import ownership, parsing
+from resources.libvirt.api.connection import Connection
+from resources.libvirt.api.failures import SYSTEM, NotFound
+from resources.libvirt.records import Identity, State
+
+Outcome = Literal["created", "changed", "unchanged"]
+#: Called while waiting, with the seconds since the beginning and the state.
+Progress = Callable[[float, State], None]
+
+_POLL_SECONDS = 0.2
+#: A guest that still boots does not hear the first press of its button.
+_AGAIN_SECONDS = 10.0
+_STATES = tuple(State)
+
+
+def define(connection: Connection, xml: str) -> Outcome:
+    """Have the domain as `xml` says; what runs changes with its next start.
+
+    The XML has to have a name, a UUID, our mark, and the MACs of its interfaces, which libvirt
+    would otherwise invent anew. Raises NotOurs, AlreadyThere for a UUID that is taken.
+    """
+    identity = parsing.identity(xml, "domain")
+    action = f"define {identity.name}"
+    ownership.require_mark(xml, "domain", action)
+    found = _find(connection, identity, action)
+    with connection.translated(action):
+        before = _configured(connection, found)
+        after = _configured(connection, connection.handle().defineXML(xml))
+    if before is None:
+        return "created"
+    return "unchanged" if before == after else "changed"
+
+
+def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> bool:
+    """Whether that changed anything: the domain starts with the hypervisor, or not."""
+    action = f"set the autostart of {identity.name}"
+    found = _get(connection, identity, action)
+    with connection.translated(action):
+        if bool(found.autostart()) == wanted:
+            return False
+        found.setAutostart(int(wanted))
+    return True
+
+
+def start(connection: Connection, identity: Identity) -> bool:
+    """Whether it had to be started, or resumed where it was paused.
+
+    Raises DeviceInUse, which names the domain that has a device, and GroupNotViable.
+    """
+    action = f"start {identity.name}"
+    found = _get(connection, identity, action)
+    with connection.translated(action):
+        if _state(found) is State.PAUSED:
+            found.resume()
+            return True
+        if found.isActive():
+            return False
+    try:
+        with connection.translated(action):
+            found.create()
+    except ExternalError:
+        # Somebody was faster, which libvirt tells with several codes.
+        if not _is_active(connection, found, action):
+            raise
+        return False
+    return True
+
+
+def shutdown(
+    connection: Connection,
+    identity: Identity,
+    *,
+    timeout_seconds: float,
+    progress: Progress | None = None,
+) -> bool:
+    """Press the power button (ACPI) and wait until it is off; whether it was on.
+
+    Raises DeadlineExceeded when the guest does not react; it then still runs.
+    """
+    action = f"shut down {identity.name}"
+    found = _find(connection, identity, action)
+    if found is None or not _is_active(connection, found, action):
+        return False
+    began = pressed = time.monotonic()
+    _press(connection, found, action)
+    while _is_active(connection, found, action):
+        now = time.monotonic()
+        with suppress(NotFound), connection.translated(action):
+            state = _state(found)
+            if progress is not None:
+                progress(now - began, state)
+            if now - began > timeout_seconds:
+                raise _unheard(identity, state, timeout_seconds)
+        if now - pressed > _AGAIN_SECONDS:
+            pressed = now
+            _press(connection, found, action)
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def destroy(connection: Connection, identity: Identity) -> bool:
+    """Cut its power; whether it was on. Gently first, so that its disks are written out."""
+    action = f"destroy {identity.name}"
+    found = _find(connection, identity, action)
+    if found is None or not _is_active(connection, found, action):
+        return False
+    graceful = connection.libvirt.VIR_DOMAIN_DESTROY_GRACEFUL
+    for flags in (graceful, 0):
+        try:
+            with connection.translated(action):
+                found.destroyFlags(flags)
+        except ExternalError:
+            if not _is_active(connection, found, action):
+                return True
+            if not flags:
+                raise
+        else:
+            return True
+    return True
+
+
+def undefine(connection: Connection, identity: Identity) -> bool:
+    """Forget it with its saved state, NVRAM and the records of snapshots; whether it was there.
+
+    Its volumes stay. Raises PermanentError while it is on: it would go on without a definition.
+    """
+    action = f"undefine {identity.name}"
+    found = _find(connection, identity, action)
+    if found is None:
+        return False
+    if _is_active(connection, found, action):
+        hint = f"shut {identity.name} down first, or destroy it"
+        raise PermanentError(SYSTEM, action, "it is on", hint=hint)
+    try:
+        with connection.translated(action):
+            found.undefineFlags(_undefine_flags(connection))
+    except NotFound:
+        return False
+    return True
+
+
+def _undefine_flags(connection: Connection) -> int:
+    libvirt = connection.libvirt
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if not connection.is_test_driver:
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    return int(flags)
+
+
+def _press(connection: Connection, found: Any, action: str) -> None:
+    acpi = connection.libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+    try:
+        with connection.translated(action):
+            # The agent, which libvirt would ask otherwise, may be dead and keep us waiting.
+            found.shutdownFlags(0 if connection.is_test_driver else acpi)
+    except ExternalError:
+        if _is_active(connection, found, action):
+            raise
+
+
+def _unheard(identity: Identity, state: State, seconds: float) -> DeadlineExceeded:
+    reason = f"it is {state} {seconds:g} s after its power button was pressed"
+    hint = "see its console, or cut its power (`--force`)"
+    return DeadlineExceeded(SYSTEM, f"shut down {identity.name}", reason, hint=hint)
+
+
+def _find(connection: Connection, identity: Identity, action: str) -> Any:
+    lookup = connection.handle().lookupByName
+    return ownership.find(connection, lookup, action, "domain", identity)
+
+
+def _get(connection: Connection, identity: Identity, action: str) -> Any:
+    lookup = connection.handle().lookupByName
+    return ownership.get(connection, lookup, action, "domain", identity)
+
+
+def _configured(connection: Connection, found: Any) -> str | None:
+    if found is None:
+        return None
+    return str(found.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+
+def _is_active(connection: Connection, found: Any, action: str) -> bool:
+    """A transient domain is gone once it is off."""
+    try:
+        with connection.translated(action):
+            return bool(found.isActive())
+    except NotFound:
+        return False
+
+
+def _state(found: Any) -> State:
+    number = found.state()[0]
+    return _STATES[number] if number < len(_STATES) else State.NO_STATE

@@ -1,0 +1,105 @@
+"""What is known of the inside of a domain: its addresses, its agent, the end of its console.
+
+Reading is all that happens here, so domains of others may be asked for, too.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from resources.errors import NeedsRepair
+from resources.libvirt import parsing
+from resources.libvirt.api.connection import Connection
+from resources.libvirt.api.failures import SYSTEM, NotFound
+
+_TAIL_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An address that a network's DHCP server gave; `expires` None for one that never does."""
+
+    mac: str
+    address: str
+    hostname: str
+    expires: datetime | None
+
+
+@dataclass(frozen=True)
+class GuestAddress:
+    """An address that the guest itself tells through its agent, with the name it gives the card."""
+
+    interface: str
+    mac: str
+    address: str
+    prefix: int
+
+
+def leases(connection: Connection, network: str) -> tuple[Lease, ...]:
+    """The leases of a network by address. Raises NotFound, Unsupported on the test driver."""
+    with connection.translated(f"read the leases of the network {network}"):
+        given = connection.handle().networkLookupByName(network).DHCPLeases()
+    return tuple(sorted(map(_lease, given or ()), key=lambda each: each.address))
+
+
+def agent_addresses(connection: Connection, name: str) -> tuple[GuestAddress, ...]:
+    """All addresses of the guest, loopback left out.
+
+    Raises AgentSilent while the agent does not answer: the guest boots, hangs, or has none.
+    """
+    source = connection.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
+    with connection.translated(f"ask the guest agent of {name}"):
+        found = connection.handle().lookupByName(name).interfaceAddresses(source)
+    return tuple(
+        GuestAddress(card, (of.get("hwaddr") or "").lower(), each["addr"], int(each["prefix"]))
+        for card, of in sorted((found or {}).items())
+        for each in of.get("addrs") or ()
+        if card != "lo"
+    )
+
+
+def agent_answers(connection: Connection, name: str) -> bool:
+    """Whether the guest has come so far that its agent is connected."""
+    with connection.translated(f"look at {name}"):
+        xml = connection.handle().lookupByName(name).XMLDesc(0)
+    channels = parsing.element(xml, "domain").findall("devices/channel/target")
+    return any(
+        each.get("name") == parsing.AGENT and each.get("state") == "connected" for each in channels
+    )
+
+
+def console_tail(connection: Connection, name: str, *, lines: int = 20) -> str:
+    """The last lines of the file to which the first serial port is written, at most 64 KiB.
+
+    Raises NeedsRepair where the domain has no such file, or this machine or user cannot read it.
+    """
+    action = f"read the console of {name}"
+    with connection.translated(action):
+        xml = connection.handle().lookupByName(name).XMLDesc(0)
+    path = parsing.machine(xml).console_log
+    if not path:
+        hint = "have `<log file=…/>` in its serial port"
+        raise NeedsRepair(SYSTEM, action, "it is written to no file", hint=hint)
+    try:
+        with Path(path).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            text = log.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError as error:
+        hint = "start the domain; on another machine read it there"
+        raise NotFound(SYSTEM, action, f"there is no {path} here", hint=hint) from error
+    except OSError as error:
+        hint = f"let this user read {path}"
+        raise NeedsRepair(SYSTEM, action, str(error), hint=hint) from error
+    return "\n".join(text.replace("\r", "").splitlines()[-lines:])
+
+
+def _lease(found: Any) -> Lease:
+    expires = int(found.get("expirytime") or 0)
+    return Lease(
+        mac=(found.get("mac") or "").lower(),
+        address=found["ipaddr"],
+        hostname=found.get("hostname") or "",
+        expires=datetime.fromtimestamp(expires, UTC) if expires else None,
+    )

@@ -1,0 +1,130 @@
+"""Networks of ours and the addresses that their DHCP servers keep; all may be asked for twice.
+
+A network with that name but without our UUID and mark is never touched: NotOurs is raised.
+"""
+
+from contextlib import suppress
+from typing import Any
+from xml.etree import ElementTree
+
+from resources.errors import ExternalError
+from resources.libvirt import ownership, parsing
+from resources.libvirt.api.connection import Connection
+from resources.libvirt.api.failures import NotFound
+from resources.libvirt.domains import Outcome
+from resources.libvirt.records import Identity, Reservation
+
+
+def define(connection: Connection, xml: str) -> Outcome:
+    """Have the network as `xml` says; what is active changes with its next start.
+
+    The XML has to have a name, a UUID, our mark and a bridge, which libvirt would otherwise name.
+    """
+    identity = parsing.identity(xml, "network")
+    action = f"define the network {identity.name}"
+    ownership.require_mark(xml, "network", action)
+    found = _find(connection, identity, action)
+    with connection.translated(action):
+        before = _configured(connection, found)
+        after = _configured(connection, connection.handle().networkDefineXML(xml))
+    if before is None:
+        return "created"
+    return "unchanged" if before == after else "changed"
+
+
+def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> bool:
+    """Whether that changed anything: the network starts with the hypervisor, or not."""
+    action = f"set the autostart of the network {identity.name}"
+    found = _get(connection, identity, action)
+    with connection.translated(action):
+        if bool(found.autostart()) == wanted:
+            return False
+        found.setAutostart(int(wanted))
+    return True
+
+
+def start(connection: Connection, identity: Identity) -> bool:
+    """Whether it had to be started: its bridge made, its DHCP and DNS server run."""
+    action = f"start the network {identity.name}"
+    found = _get(connection, identity, action)
+    if _is_active(connection, found, action):
+        return False
+    try:
+        with connection.translated(action):
+            found.create()
+    except ExternalError:
+        if not _is_active(connection, found, action):
+            raise
+        return False
+    return True
+
+
+def reserve(connection: Connection, identity: Identity, wanted: Reservation) -> Outcome:
+    """Keep an address for a MAC, now and for ever; a former one of that MAC goes.
+
+    Raises AlreadyThere where the address or host name is kept for another MAC.
+    """
+    action = f"keep {wanted.address} for {wanted.mac} in the network {identity.name}"
+    found = _get(connection, identity, action)
+    libvirt = connection.libvirt
+    with connection.translated(action):
+        before = parsing.network(str(_configured(connection, found))).reservations
+        known = next((each for each in before if each.mac == wanted.mac.lower()), None)
+        if known == _lowered(wanted):
+            return "unchanged"
+        command = libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST
+        if known is not None:
+            command = libvirt.VIR_NETWORK_UPDATE_COMMAND_MODIFY
+        flags = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
+        if found.isActive():
+            flags |= libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
+        section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
+        found.update(command, section, -1, _host(wanted), flags)
+    return "created" if known is None else "changed"
+
+
+def undefine(connection: Connection, identity: Identity) -> bool:
+    """Stop and forget it; whether it was there. Interfaces of running domains lose their bridge."""
+    action = f"undefine the network {identity.name}"
+    found = _find(connection, identity, action)
+    if found is None:
+        return False
+    with suppress(NotFound):
+        if _is_active(connection, found, action):
+            with connection.translated(action):
+                found.destroy()
+        with connection.translated(action):
+            found.undefine()
+    return True
+
+
+def _lowered(given: Reservation) -> Reservation:
+    return Reservation(given.mac.lower(), given.address, given.hostname)
+
+
+def _host(given: Reservation) -> str:
+    named = {"name": given.hostname} if given.hostname else {}
+    words = {"mac": given.mac.lower(), **named, "ip": given.address}
+    return ElementTree.tostring(ElementTree.Element("host", words), "unicode")
+
+
+def _find(connection: Connection, identity: Identity, action: str) -> Any:
+    lookup = connection.handle().networkLookupByName
+    return ownership.find(connection, lookup, action, "network", identity)
+
+
+def _get(connection: Connection, identity: Identity, action: str) -> Any:
+    lookup = connection.handle().networkLookupByName
+    return ownership.get(connection, lookup, action, "network", identity)
+
+
+def _configured(connection: Connection, found: Any) -> str | None:
+    """The definition, which for an active network is not what it runs by."""
+    if found is None:
+        return None
+    return str(found.XMLDesc(connection.libvirt.VIR_NETWORK_XML_INACTIVE))
+
+
+def _is_active(connection: Connection, found: Any, action: str) -> bool:
+    with connection.translated(action):
+        return bool(found.isActive())
