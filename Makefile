@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-cluster testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster test-machines testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with everything pinned in requirements.txt
 
@@ -44,6 +44,9 @@ test: check ## checks, unit, real services, end to end: all that needs no cluste
 test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
 	$(BIN)/pytest -m "testbed and disruptive"
 	$(BIN)/pytest -m "testbed and not disruptive" --numprocesses 3 --dist loadgroup
+
+test-machines: $(STAMP) ## what boots virtual machines; needs root and Debian's packages, but no KVM
+	$(BIN)/pytest -m hypervisor
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up

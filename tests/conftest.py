@@ -1,4 +1,4 @@
-"""For all rooms: the Kubernetes cluster, and leaving out what needs one unless it is asked for."""
+"""For all rooms: the Kubernetes cluster and the hypervisor, left out unless they are asked for."""
 
 import signal
 from collections.abc import Iterator
@@ -7,11 +7,14 @@ from contextlib import ExitStack
 import pytest
 
 from resources.errors import NeedsRepair
+from tests.hypervisor import cell
+from tests.hypervisor.cell import Hypervisor
 from tests.testbed import sharing
 from tests.testbed.cluster import S3, Cluster
 
 #: The first test waits for the build of everything.
 _TIMEOUT_SECONDS = 3600
+_ASKED_FOR = ("testbed", "hypervisor")
 
 
 def pytest_sessionstart() -> None:
@@ -24,19 +27,20 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run what is marked `testbed` only when the marker expression speaks of it."""
+    """Run what needs one of these only when the marker expression speaks of it."""
     # What ends the cluster comes first: fixtures of the others would outlive the one they saw.
     items.sort(key=lambda each: each.path.match("testbed/test_down.py"), reverse=True)
-    marked = [each for each in items if each.get_closest_marker("testbed")]
-    for each in marked:
-        # A file's tests share what its fixtures made, so they go to one process.
-        if each.get_closest_marker("xdist_group") is None:
-            each.add_marker(pytest.mark.xdist_group(str(each.path)))
-        if each.get_closest_marker("timeout") is None:
-            each.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
-    if marked and "testbed" not in config.getoption("markexpr"):
-        config.hook.pytest_deselected(items=marked)
-        items[:] = [each for each in items if each not in marked]
+    for mark in _ASKED_FOR:
+        marked = [each for each in items if each.get_closest_marker(mark)]
+        for each in marked:
+            # A file's tests share what its fixtures made, so they go to one process.
+            if each.get_closest_marker("xdist_group") is None:
+                each.add_marker(pytest.mark.xdist_group(str(each.path)))
+            if each.get_closest_marker("timeout") is None:
+                each.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
+        if marked and mark not in config.getoption("markexpr"):
+            config.hook.pytest_deselected(items=marked)
+            items[:] = [each for each in items if each not in marked]
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +60,14 @@ def s3(cluster: Cluster) -> S3:
     if cluster.s3 is None:
         pytest.skip("no S3 server is known: name one by AI_HOW_TEST_S3 and the AWS variables")
     return cluster.s3
+
+
+@pytest.fixture(scope="session")
+def hypervisor() -> Iterator[Hypervisor]:
+    """A libvirtd of this test run's own, with QEMU but without KVM; no guest of it stays."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(cell.running())
+        except NeedsRepair as problem:
+            pytest.skip(f"{problem}; {problem.hint}")
+        yield found

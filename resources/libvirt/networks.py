@@ -26,7 +26,8 @@ def define(connection: Connection, xml: str) -> Outcome:
     found = _find(connection, identity, action)
     with connection.translated(action):
         before = _configured(connection, found)
-        after = _configured(connection, connection.handle().networkDefineXML(xml))
+        wanted = xml if before is None else _with_its_mac(xml, before)
+        after = _configured(connection, connection.handle().networkDefineXML(wanted))
     if before is None:
         return "created"
     return "unchanged" if before == after else "changed"
@@ -98,6 +99,15 @@ def undefine(connection: Connection, identity: Identity) -> bool:
     return True
 
 
+def _with_its_mac(xml: str, before: str) -> str:
+    """libvirt invents one for the bridge at every definition that has none."""
+    known = parsing.element(before, "network").find("mac")
+    if known is None or parsing.element(xml, "network").find("mac") is not None:
+        return xml
+    head, end, _ = xml.rpartition("</network>")
+    return f"{head}{ElementTree.tostring(known, 'unicode').strip()}{end}"
+
+
 def _lowered(given: Reservation) -> Reservation:
     return Reservation(given.mac.lower(), given.address, given.hostname)
 
@@ -122,7 +132,8 @@ def _configured(connection: Connection, found: Any) -> str | None:
     """The definition, which for an active network is not what it runs by."""
     if found is None:
         return None
-    return str(found.XMLDesc(connection.libvirt.VIR_NETWORK_XML_INACTIVE))
+    inactive = connection.libvirt.VIR_NETWORK_XML_INACTIVE
+    return str(found.XMLDesc(0 if connection.is_test_driver else inactive))
 
 
 def _is_active(connection: Connection, found: Any, action: str) -> bool:

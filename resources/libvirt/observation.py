@@ -30,11 +30,11 @@ def observe(connection: Connection) -> Observation:
     """Everything; about six questions a domain, so some milliseconds for twenty of them."""
     handle = connection.handle()
     with connection.translated("list its domains"):
-        domains = _there(connection, handle.listAllDomains(), _domain)
+        domains = those_there(connection, handle.listAllDomains(), _domain)
     with connection.translated("list its networks"):
-        networks = _there(connection, handle.listAllNetworks(), _network)
+        networks = those_there(connection, handle.listAllNetworks(), _network)
     with connection.translated("list its storage pools"):
-        pools = _there(connection, handle.listAllStoragePools(), _pool)
+        pools = those_there(connection, handle.listAllStoragePools(), _pool)
     return Observation(
         domains=tuple(sorted(domains, key=lambda each: each.name)),
         networks=tuple(sorted(networks, key=lambda each: each.identity.name)),
@@ -51,7 +51,7 @@ def pci_devices(connection: Connection) -> tuple[PciDevice, ...]:
             listed = connection.handle().listAllDevices(wanted)
     except Unsupported:
         return ()
-    found = _there(connection, listed, lambda _, each: parsing.pci_device(each.XMLDesc(0)))
+    found = those_there(connection, listed, lambda _, each: parsing.pci_device(each.XMLDesc(0)))
     return tuple(sorted(found, key=lambda each: each.address))
 
 
@@ -70,16 +70,16 @@ def holder(connection: Connection, address: str) -> Domain | None:
         listed = connection.handle().listAllDomains(
             connection.libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
         )
-        found = _there(connection, listed, _domain)
+        found = those_there(connection, listed, _domain)
     return next((each for each in found if holds(each, address)), None)
 
 
-def _there(
+def those_there(
     connection: Connection, listed: Iterable[Any], read: Callable[[Connection, Any], T]
 ) -> list[T]:
+    """What `read` makes of each that is still there."""
     found = []
     for each in listed:
-        # What is gone by now, or, in a pool, was stopped.
         with suppress(NotFound), connection.translated("look at what it listed"):
             found.append(read(connection, each))
     return found
@@ -121,7 +121,7 @@ def _pool(connection: Connection, found: Any) -> Pool:
     described = parsing.pool(found.XMLDesc(0))
     volumes: list[Volume] = []
     if is_active:
-        volumes = _there(
+        volumes = those_there(
             connection, found.listAllVolumes(),
             lambda _, each: parsing.volume(each.XMLDesc(0), pool=described.identity.name),
         )  # fmt: skip

@@ -47,7 +47,7 @@ def find(connection: Connection, lookup: Lookup, action: str, tag: str, identity
             uuid, xml = found.UUIDString(), found.XMLDesc(0)
     except NotFound:
         return None
-    if uuid != identity.uuid:
+    if uuid != identity.uuid.lower():
         reason = f"there is another {tag} of that name, with the UUID {uuid}"
         raise NotOurs(SYSTEM, action, reason, hint=_HINT)
     if tag != "pool" and parsing.mark(xml, tag) is None:

@@ -171,7 +171,7 @@ def _address(parts: Mapping[str, str]) -> str:
 
 
 def _identity(root: Element) -> Identity:
-    return Identity(_text(root, "name"), _text(root, "uuid"))
+    return Identity(_text(root, "name"), _text(root, "uuid").lower())
 
 
 def _mark(root: Element) -> Mapping[str, str] | None:

@@ -61,6 +61,8 @@ def documents(seed: Seed) -> dict[str, str]:
     meta = {"instance-id": seed.instance, "local-hostname": seed.hostname}
     user = {
         "hostname": seed.hostname,
+        # Else the machine does not know its own name, which sudo waits for.
+        "manage_etc_hosts": "localhost",
         "users": [_user(each) for each in seed.users],
         "ssh_pwauth": False,
         "disable_root": True,

@@ -33,7 +33,7 @@ _FORBIDDEN = re.compile(r"[Pp]ermission denied|authentication (?:failed|unavaila
 _LOCKED = re.compile(r"cannot acquire state change lock|[Tt]imed out during operation")
 _FULL = re.compile(r"No space left on device|[Dd]isk quota")
 _MEMORY = re.compile(r"[Cc]annot allocate memory|cannot set up guest memory")
-_TAKEN = re.compile(r"already exists|already in use by|is already defined")
+_TAKEN = re.compile(r"already exists|already in use by|is already defined|there is an existing")
 _RUNNING_SERVICE = "start libvirtd there, then try again"
 _PASSTHROUGH = "switch the IOMMU on (BIOS and intel_iommu=on), load vfio-pci; see `dmesg`"
 
@@ -120,8 +120,7 @@ def _of_connection(given: Failure, action: str, said: str) -> ExternalError | No
         return NeedsRepair(SYSTEM, action, said, hint=hint)
     if given.code == _NO_CONNECT:
         return NeedsRepair(SYSTEM, action, said, hint="correct the URI of the connection")
-    lost = given.code in (_INTERNAL, _SYSTEM, _INVALID_CONNECTION) and _LOST.search(given.message)
-    if lost or given.code in (_RPC, _INVALID_CONNECTION):
+    if (reached and _LOST.search(given.message)) or given.code in (_RPC, _INVALID_CONNECTION):
         return TransientError(SYSTEM, action, said, hint=_RUNNING_SERVICE)
     return None
 

@@ -9,8 +9,7 @@ import shutil
 from pathlib import Path
 
 from resources.errors import NeedsRepair, PermanentError
-from tests.testbed.build import commands
-from tests.testbed.progress import step
+from tests.testbed.build import apt
 
 _GO = (Path("/usr/local/go/bin"), Path("~/go/bin").expanduser(), Path("/usr/lib/go/bin"))
 _CNI_BRIDGE = Path("/usr/lib/cni/bridge")
@@ -56,16 +55,10 @@ def _install(packages: list[str]) -> None:
     names = " ".join(packages)
     if shutil.which("apt-get") is None:
         raise _refusal(f"commands of {names} are missing", f"install them, {_ALTERNATIVE}")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"installing {names}"):
-        try:
-            commands.run(["apt-get", "update", "-qq"], environment=quiet)
-            commands.run(
-                ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-                environment=quiet,
-            )
-        except PermanentError as error:
-            raise _refusal(error.reason, f"install {names}, {_ALTERNATIVE}") from error
+    try:
+        apt.install(packages)
+    except PermanentError as error:
+        raise _refusal(error.reason, f"install {names}, {_ALTERNATIVE}") from error
 
 
 def _put_on_path(*folders: str) -> None:
