@@ -1,24 +1,21 @@
 """The only place where the graph is put together: assets, jobs, sensors, and the outside world."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.benchmarks import assets as benchmarks
 from cloud_assets.evaluation import assets as evaluation
-from cloud_assets.lineage import fetcher
+from cloud_assets.machines.gpus import assets as gpus
+from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.models import assets as models
+from cloud_assets.outside_world import outside_world
 from cloud_assets.services import assets as services
 from cloud_assets.services.checks import build_checks
-from cloud_assets.services.site import Site
 from cloud_assets.serving import assets as serving
-from cloud_assets.serving_backends import serving_backend
 from cloud_assets.settings import Settings
-from cloud_assets.settings_file import load_settings
-from resources.mlflow import Registry
-from resources.object_store import ObjectStore
-from sensors import checkpoints, drift, failures
+from cloud_assets.settings.machines import Clusters
+from cloud_assets.settings_file import load_clusters, load_settings
+from sensors import checkpoints, drift, failures, gpu_demand
 
 STAGES = [
     models.checkpoint,
@@ -44,34 +41,27 @@ endpoint_job = dg.define_asset_job(
 )
 
 
-def outside_world(settings: Settings) -> Mapping[str, object]:
-    """The systems that assets and sensors act on; none of them is asked anything yet."""
-    store = ObjectStore(
-        settings.store_url, endpoint=settings.store.endpoint, region=settings.store.region
-    )
-    return {
-        "settings": settings,
-        "store": store,
-        "registry": Registry(settings.registry_url, s3_endpoint=settings.store.endpoint),
-        "serving": serving_backend(settings, fetcher(store)),
-        **({"site": Site.of(settings)} if settings.services.named else {}),
-    }
-
-
-def build(settings: Settings) -> dg.Definitions:
-    """The graph of these settings; services that they do not name are not in it."""
+def build(settings: Settings, clusters: Clusters | None = None) -> dg.Definitions:
+    """The graph of these settings; services and GPUs that they do not name are not in it."""
     service_assets = services.build_assets(settings)
+    gpu_site = GpuSite.of(settings, clusters or Clusters())
+    gpu_jobs = gpus.build_jobs(gpu_site)
     return dg.Definitions(
-        assets=[*STAGES, benchmarks.benchmark_trend, serving.endpoint, *service_assets],
+        assets=[
+            *(*STAGES, benchmarks.benchmark_trend, serving.endpoint),
+            *service_assets,
+            *gpus.build_assets(gpu_site),
+        ],
         asset_checks=build_checks(settings),
-        jobs=[release_job, endpoint_job, *services.build_jobs(service_assets)],
+        jobs=[release_job, endpoint_job, *services.build_jobs(service_assets), *gpu_jobs],
         sensors=[
             checkpoints.build_sensor(release_job),
             failures.build_sensor(release_job, endpoint_job),
             drift.build_sensor(release_job, endpoint_job),
+            *gpu_demand.build_sensors(gpu_jobs),
         ],
-        resources=outside_world(settings),
+        resources=outside_world(settings, gpu_site),
     )
 
 
-defs = build(load_settings())
+defs = build(load_settings(), load_clusters())

@@ -17,6 +17,7 @@ from cloud_assets.stages import (
     ENDPOINT,
     ENDPOINT_JOB,
     FINGERPRINT_TAG,
+    GPU_OWNER,
     GPU_POOL,
     INFERENCE_SERVICE,
     MODEL_ARTIFACT,
@@ -29,6 +30,8 @@ from cloud_assets.stages import (
     RELEASE_JOB,
     SERVICES_JOB,
     STAGES,
+    SWITCH_JOB,
+    SWITCH_POOL,
     TRY_TAG,
     WAITS_TAG,
 )
@@ -40,6 +43,7 @@ CHECKPOINTS = dg.DynamicPartitionsDefinition(name="checkpoints")
 
 ML_GROUP = "ml"
 SERVICES_GROUP = "services"
+MACHINES_GROUP = "machines"
 ML_OWNERS = ["team:ml-platform"]
 
 AssetDecorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
@@ -103,8 +107,10 @@ __all__ = [
     "ENDPOINT",
     "ENDPOINT_JOB",
     "FINGERPRINT_TAG",
+    "GPU_OWNER",
     "GPU_POOL",
     "INFERENCE_SERVICE",
+    "MACHINES_GROUP",
     "ML_GROUP",
     "ML_OWNERS",
     "MODEL_ARTIFACT",
@@ -118,6 +124,8 @@ __all__ = [
     "SERVICES_GROUP",
     "SERVICES_JOB",
     "STAGES",
+    "SWITCH_JOB",
+    "SWITCH_POOL",
     "TRY_TAG",
     "WAITS_TAG",
     "AssetDecorator",

@@ -8,11 +8,13 @@ from cloud_assets import keys
 from cloud_assets.definitions import build
 from cloud_assets.settings import Settings
 from cloud_assets.settings.services import CHARTS, IMAGES, Services
+from cloud_assets.settings_file import read_cluster_file
 from docs.tables import GENERATED, sentence, table
 
 INTRODUCTION = f"""\
 Assets of the models are in the group `{keys.ML_GROUP}`, those of the cluster's services in
-`{keys.SERVICES_GROUP}`, as far as `platform.services` names them. Assets of one checkpoint share
+`{keys.SERVICES_GROUP}`, as far as `platform.services` names them, and those of virtual machines in
+`{keys.MACHINES_GROUP}`, as far as the file has such. Assets of one checkpoint share
 the dynamic partition set `checkpoints`, one key per checkpoint: `model.run.step`. A pool bounds how
 many runs use the GPU at once. A blocking check ends the run when it fails; the others are judged by
 `release`.
@@ -25,7 +27,11 @@ EVERYTHING = {
         name: {} for name, field in Services.model_fields.items() if field.default is None
     },
 }
-defs = build(Settings.model_validate(EVERYTHING).resolved(Path("/")))
+#: Two clusters that share a GPU.
+CLUSTERS = Path(__file__).parents[1] / "examples" / "clusters" / "shared-gpu.yaml"
+defs = build(
+    Settings.model_validate(EVERYTHING).resolved(Path("/")), read_cluster_file(CLUSTERS).clusters
+)
 
 
 def asset_page() -> str:

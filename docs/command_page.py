@@ -15,7 +15,8 @@ INTRODUCTION = """\
 Data goes to standard output, everything else to standard error. Commands that print data take
 `--json`. What changes the world is a run in Dagster; the command asks for it and waits.
 
-The exit code is 0 for success, 1 for a failure, 2 for a request or a settings file that is wrong.
+The exit code is 0 for success, 1 for a failure, 2 for a request or a settings file that is wrong,
+3 where what there is differs from what the file asks for (`gpu conflicts`).
 An error is one line, `error: …`, and a `hint: …` says what would mend it.
 """
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cloud_assets.cli import output
+from cloud_assets.cli.commands import gpu
 from resources.errors import AiHowError, UsageError
 
 app = typer.Typer(
@@ -25,6 +26,8 @@ services = typer.Typer(
     help="The MLOps services on the cluster.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(services, name="services")
+for _name, _group in gpu.groups():
+    app.add_typer(_group, name=_name)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Key = Annotated[str, typer.Argument(help="A checkpoint key, `model.run.step`.")]

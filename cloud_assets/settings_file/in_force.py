@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloud_assets.settings import Settings
 from cloud_assets.settings.document import ClusterFile
+from cloud_assets.settings.machines.clusters import Clusters
 from cloud_assets.settings.machines.consistency import conflicts
 from cloud_assets.settings_file.document import (
     Document,
@@ -58,6 +59,11 @@ def load_cluster_file(path: Path | None = None) -> ClusterFile:
         )
     read = read_cluster_file(found)
     return read.model_copy(update={"platform": _at_home(read.platform)})
+
+
+def load_clusters() -> Clusters:
+    """The clusters of the file in force; none without a file. Raises SettingsError."""
+    return load_cluster_file().clusters if settings_path() else Clusters()
 
 
 def read_cluster_file(path: Path) -> ClusterFile:
