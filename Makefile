@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-cluster test-machines testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster test-machines test-slurm testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where t
 
 test-machines: $(STAMP) ## what boots virtual machines; needs root and Debian's packages, but no KVM
 	$(BIN)/pytest -m hypervisor
+
+test-slurm: $(STAMP) ## what needs Slurm: one of the run's own; needs root and Debian's packages
+	$(BIN)/pytest -m slurm
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up

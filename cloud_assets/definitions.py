@@ -7,6 +7,8 @@ from cloud_assets.benchmarks import assets as benchmarks
 from cloud_assets.evaluation import assets as evaluation
 from cloud_assets.machines import assets as machines
 from cloud_assets.machines import checks as machine_checks
+from cloud_assets.machines.gpus import assets as gpus
+from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.machines.host import Host
 from cloud_assets.models import assets as models
 from cloud_assets.outside_world import outside_world
@@ -16,7 +18,7 @@ from cloud_assets.serving import assets as serving
 from cloud_assets.settings import Settings
 from cloud_assets.settings.machines import Clusters
 from cloud_assets.settings_file import load_clusters, load_settings
-from sensors import checkpoints, drift, failures
+from sensors import checkpoints, drift, failures, gpu_demand
 from sensors import machines as machine_sensors
 
 STAGES = [
@@ -46,27 +48,32 @@ endpoint_job = dg.define_asset_job(
 def build(settings: Settings, clusters: Clusters | None = None) -> dg.Definitions:
     """The graph of these settings; services and machines that they do not name are not in it."""
     host = Host.of(settings.machines, clusters or Clusters())
+    gpu_site = GpuSite.of(settings, clusters or Clusters())
     service_assets = services.build_assets(settings)
+    service_jobs = services.build_jobs(service_assets)
     machine_assets = machines.build_assets(host.desired)
     machine_jobs = machines.build_jobs(machine_assets)
+    gpu_jobs = gpus.build_jobs(gpu_site)
     return dg.Definitions(
         assets=[
             *(*STAGES, benchmarks.benchmark_trend, serving.endpoint),
             *service_assets,
             *machine_assets,
+            *gpus.build_assets(gpu_site),
         ],
         asset_checks=[
             *service_checks.build_checks(settings),
             *machine_checks.build_checks(host.desired),
         ],
-        jobs=[release_job, endpoint_job, *services.build_jobs(service_assets), *machine_jobs],
+        jobs=[release_job, endpoint_job, *service_jobs, *machine_jobs, *gpu_jobs],
         sensors=[
             checkpoints.build_sensor(release_job),
             failures.build_sensor(release_job, endpoint_job),
             drift.build_sensor(release_job, endpoint_job),
             *machine_sensors.build_sensors(machine_jobs),
+            *gpu_demand.build_sensors(gpu_jobs),
         ],
-        resources=outside_world(settings, host),
+        resources=outside_world(settings, host, gpu_site),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from cloud_assets.lineage import fetcher
+from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.machines.host import Host
 from cloud_assets.services.site import Site
 from cloud_assets.serving_backends import serving_backend
@@ -11,7 +12,7 @@ from resources.mlflow import Registry
 from resources.object_store import ObjectStore
 
 
-def outside_world(settings: Settings, host: Host) -> Mapping[str, object]:
+def outside_world(settings: Settings, host: Host, gpus: GpuSite) -> Mapping[str, object]:
     """Resources of the graph by name; none of them is asked anything yet."""
     store = ObjectStore(
         settings.store_url, endpoint=settings.store.endpoint, region=settings.store.region
@@ -23,4 +24,5 @@ def outside_world(settings: Settings, host: Host) -> Mapping[str, object]:
         "serving": serving_backend(settings, fetcher(store)),
         **({"site": Site.of(settings)} if settings.services.named else {}),
         **({"host": host} if host.desired.clusters else {}),
+        **({"gpu_site": gpus} if gpus.desired.users() else {}),
     }

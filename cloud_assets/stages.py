@@ -9,6 +9,7 @@ BENCHMARK_REPORT = "benchmark_report"
 RELEASE = "release"
 BENCHMARK_TREND = "benchmark_trend"
 ENDPOINT = "endpoint"
+GPU_OWNER = "gpu_owner"
 
 #: The stages of one checkpoint, in the order in which a run goes through them.
 STAGES = (
@@ -25,6 +26,7 @@ RELEASE_JOB = "release_checkpoint"
 ENDPOINT_JOB = "converge_endpoints"
 SERVICES_JOB = "converge_services"
 MACHINES_JOB = "converge_machines"
+SWITCH_JOB = "switch_gpu"
 
 PARTITION_TAG = "dagster/partition"
 FINGERPRINT_TAG = "ai-how/fingerprint"
@@ -37,6 +39,8 @@ BENCH_TAG = "ai-how/bench"
 
 #: One measurement at a time: what serves and measures holds a slot of this pool.
 GPU_POOL = "gpu"
+#: One GPU changes hands at a time.
+SWITCH_POOL = "gpu_switch"
 
 #: Aliases of registered versions; `previous` is the one that a rollback returns to.
 CANDIDATE = "candidate"

@@ -16,7 +16,7 @@ Data goes to standard output, everything else to standard error. Commands that p
 `--json`. What changes the world is a run in Dagster; the command asks for it and waits.
 
 The exit code is 0 for success, 1 for a failure, 2 for a request or a settings file that is wrong, 3
-from `plan` where something is not as the file says.
+from `plan` and `gpu conflicts` where something is not as the file says.
 An error is one line, `error: …`, and a `hint: …` says what would mend it.
 """
 

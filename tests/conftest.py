@@ -1,4 +1,4 @@
-"""For all rooms: the Kubernetes cluster and the hypervisor, left out unless they are asked for."""
+"""For all rooms: a Kubernetes cluster, a hypervisor, a Slurm; left out unless asked for."""
 
 import signal
 from collections.abc import Iterator
@@ -9,12 +9,13 @@ import pytest
 from resources.errors import NeedsRepair
 from tests.hypervisor import cell
 from tests.hypervisor.cell import Hypervisor
+from tests.slurm import cell as slurm_cells
 from tests.testbed import sharing
 from tests.testbed.cluster import S3, Cluster
 
 #: The first test waits for the build of everything.
 _TIMEOUT_SECONDS = 3600
-_ASKED_FOR = ("testbed", "hypervisor")
+_ASKED_FOR = ("testbed", "hypervisor", "slurm")
 
 
 def pytest_sessionstart() -> None:
@@ -27,7 +28,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run what is marked `testbed` or `hypervisor` only when the marker expression speaks of it."""
+    """Run what needs one of these only when the marker expression speaks of it."""
     # What ends the cluster comes first: fixtures of the others would outlive the one they saw.
     items.sort(key=lambda each: each.path.match("testbed/test_down.py"), reverse=True)
     for mark in _ASKED_FOR:
@@ -68,6 +69,17 @@ def hypervisor() -> Iterator[Hypervisor]:
     with ExitStack() as stack:
         try:
             found = stack.enter_context(cell.running())
+        except NeedsRepair as problem:
+            pytest.skip(f"{problem}; {problem.hint}")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def slurm_cell() -> Iterator[slurm_cells.Running]:
+    """A Slurm of this test run's own, with one node; nothing of it stays."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(slurm_cells.running())
         except NeedsRepair as problem:
             pytest.skip(f"{problem}; {problem.hint}")
         yield found

@@ -64,6 +64,19 @@ class Kubernetes(Section):
     context: str | None = Field(default=None, description="a context of the kubeconfig")
 
 
+class Slurm(Section):
+    """The Slurm of the HPC cluster, by its commands; without either setting none is asked."""
+
+    configuration: Path | None = Field(
+        default=None, description="a slurm.conf of this machine, on which the commands are"
+    )
+    login: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9@._-]*$",
+        description="a host that has the commands, for ssh, as in `admin@192.168.100.10`",
+    )
+
+
 class Watch(Section):
     """How a checkpoint is known to be finished."""
 
@@ -132,6 +145,7 @@ class Settings(Section):
     registry: Registry = Registry()
     machines: Machines = Machines()
     kubernetes: Kubernetes = Kubernetes()
+    slurm: Slurm = Slurm()
     images: dict[str, str] = Field(
         default_factory=dict,
         description="the container image of each name, as in `postgresql: registry.local/pg:17`",
@@ -198,6 +212,7 @@ class Settings(Section):
             return Path.absolute(base / path.expanduser())
 
         prompts, kubeconfig = self.benchmark.prompts, self.kubernetes.kubeconfig
+        slurm_conf = self.slurm.configuration
         suites = {model: absolute(path) for model, path in self.evaluation.suites.items()}
         return self.model_copy(
             update={
@@ -208,6 +223,9 @@ class Settings(Section):
                 "machines": self.machines.resolved(absolute),
                 "kubernetes": self.kubernetes.model_copy(
                     update={"kubeconfig": absolute(kubeconfig) if kubeconfig else None}
+                ),
+                "slurm": self.slurm.model_copy(
+                    update={"configuration": absolute(slurm_conf) if slurm_conf else None}
                 ),
                 "charts": {
                     name: each if "://" in each else str(absolute(Path(each)))

@@ -34,6 +34,8 @@ class ApiServer(LoopbackServer):
         #: How many further pages of lists are refused as too old.
         self.expire_pages = 0
         self.watches_until = threading.Event()
+        #: Pods, by name, whose disruption budget lets none of them go.
+        self.kept_by_budget: set[str] = set()
         #: Answers that are given first, one a request; None drops the connection.
         self.failures: list[tuple[Refused, dict[str, str]] | None] = []
         super().__init__(_Handler)
@@ -166,6 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         store = self.owner.store
         if subresource == ["log"]:
             self._reply_text(self.owner.logs.get(f"{place[3]}/{self.query.get('container')}"))
+        elif subresource == ["eviction"]:
+            self._evict(place)
         elif self.command == "GET":
             self._reply(200, store.get(place))
         elif self.command == "DELETE":
@@ -178,6 +182,13 @@ class _Handler(BaseHTTPRequestHandler):
             ))  # fmt: skip
         else:
             self._reply(200, store.patch(place, self.body, self.query["fieldManager"]))
+
+    def _evict(self, pod: Place) -> None:
+        if pod[3] in self.owner.kept_by_budget:
+            message = "Cannot evict pod as it would violate the pod's disruption budget."
+            raise Refused(429, "TooManyRequests", message)
+        self.owner.store.delete(pod)
+        self._reply(201, {"kind": "Status", "status": "Success"})
 
     def _many(self, group_version: str, plural: str, namespace: str) -> None:
         if self.command == "POST":

@@ -30,6 +30,18 @@ class Machines(Section):
     shutdown_timeout_seconds: Seconds = Field(
         default=30, description="how long a machine may take to shut down before it is cut off"
     )
+    drain_timeout_seconds: Seconds = Field(
+        default=600,
+        description="how long the work on a machine may take to end before its GPU goes elsewhere",
+    )
+    gpu_hold_seconds: Seconds = Field(
+        default=900,
+        description="how long a cluster keeps a GPU at least, where `gpu_demand` hands it over",
+    )
+    gpu_patience_seconds: Seconds = Field(
+        default=3600,
+        description="how long work of one cluster waits for a GPU that the other works with",
+    )
     ssh_user: str = Field(
         default="admin",
         pattern=r"^[a-z_][a-z0-9_-]{0,31}$",

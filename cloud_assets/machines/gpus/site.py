@@ -1,0 +1,86 @@
+"""The host of the machines with the schedulers of their clusters; nothing is asked of them yet."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from cloud_assets.machines.desired import Desired
+from cloud_assets.machines.gpus.adapters import KubernetesNodes, LibvirtMachines, SlurmNodes
+from cloud_assets.machines.gpus.execution import Ports, Record, execute
+from cloud_assets.machines.gpus.inventory import Gpu, cluster_of, inventory
+from cloud_assets.machines.gpus.ports import Say
+from cloud_assets.machines.gpus.switch import Node, Switch, parties, planned
+from cloud_assets.machines.spec import desired
+from cloud_assets.settings import Settings
+from cloud_assets.settings.machines import Clusters
+from resources import nvidia
+from resources.kubernetes import Kubernetes
+from resources.libvirt import Connection, Observation, observe
+from resources.slurm import Slurm
+
+
+@dataclass(frozen=True)
+class GpuSite:
+    """What the file asks for, and how to reach what there is."""
+
+    settings: Settings
+    desired: Desired
+
+    @classmethod
+    def of(cls, settings: Settings, clusters: Clusters) -> "GpuSite":
+        return cls(settings, desired(clusters, settings.machines))
+
+    @cached_property
+    def connection(self) -> Connection:
+        return Connection(self.settings.machines.uri)
+
+    @cached_property
+    def kubernetes(self) -> KubernetesNodes | None:
+        at, machines = self.settings.kubernetes, self.settings.machines
+        if at.kubeconfig is None:
+            return None
+        client = Kubernetes(at.kubeconfig, context=at.context)
+        return KubernetesNodes(
+            client, machines.drain_timeout_seconds, machines.boot_timeout_seconds
+        )
+
+    @cached_property
+    def slurm(self) -> SlurmNodes | None:
+        at, machines = self.settings.slurm, self.settings.machines
+        if at.configuration is None and at.login is None:
+            return None
+        client = Slurm(at.configuration, login=at.login)
+        return SlurmNodes(client, machines.drain_timeout_seconds, machines.boot_timeout_seconds)
+
+    def look(self) -> tuple[Observation, tuple[Gpu, ...]]:
+        """What libvirt has now, and the GPUs of it."""
+        seen = observe(self.connection)
+        # Only programs of this machine are seen, so only its own GPUs are asked for.
+        processes = nvidia.holders() if ":///" in self.settings.machines.uri else {}
+        return seen, inventory(self.desired, seen, processes)
+
+    def plan(self, gpu: str, to: str) -> Switch:
+        """The steps of a switch from what there is now."""
+        seen, gpus = self.look()
+        nodes = {
+            each.name: self._node(each.name)
+            for each in parties(to, desired=self.desired, seen=seen)
+        }
+        return planned(gpu, to, desired=self.desired, gpus=gpus, seen=seen, nodes=nodes)
+
+    def carry_out(self, switch: Switch, *, because: str, say: Say) -> tuple[Record, ...]:
+        """Take the steps. Raises SwitchFailed once the former owner was put back."""
+        machines = LibvirtMachines(
+            self.connection, self.desired, self.settings.machines.shutdown_timeout_seconds
+        )
+        found = {"hpc": self.slurm, "cloud": self.kubernetes}
+        nodes = {kind: each for kind, each in found.items() if each is not None}
+        return execute(switch, Ports(machines, nodes), because=because, say=say)
+
+    def _node(self, name: str) -> Node:
+        cluster = cluster_of(self.desired, name)
+        machine = next(each for each in self.desired.machines if each.name == name)
+        if cluster is not None and cluster.kind == "hpc":
+            without = "no Slurm is known: `platform.slurm` names none"
+            return self.slurm.of(machine) if self.slurm else Node("", without)
+        without = "no Kubernetes is known: `platform.kubernetes.kubeconfig` names none"
+        return self.kubernetes.of(machine) if self.kubernetes else Node("", without)
