@@ -99,7 +99,12 @@ def vm_restart(
 
 def _cluster(kind: str, noun: str) -> typer.Typer:
     app = group(f"The {noun} of virtual machines.")
+    _add_start_and_status(app, kind)
+    _add_stop_and_destroy(app, kind)
+    return app
 
+
+def _add_start_and_status(app: typer.Typer, kind: str) -> None:
     @app.command("start")
     def start(
         config: Config = None,
@@ -113,19 +118,21 @@ def _cluster(kind: str, noun: str) -> typer.Typer:
 
         start(kind, config, options=Options(allow_data_loss, prune), as_json=as_json)
 
-    @app.command("stop")
-    def stop(config: Config = None, force: Force = False) -> None:
-        """Stop its machines, those that work before the one that leads."""
-        from cloud_assets.cli.commands.machines.clusters import stop
-
-        stop(kind, config, force=force)
-
     @app.command("status")
     def status(config: Config = None, as_json: Json = False) -> None:
         """Say how each of its machines stands."""
         from cloud_assets.cli.commands.machines.clusters import status
 
         status(kind, config, as_json=as_json)
+
+
+def _add_stop_and_destroy(app: typer.Typer, kind: str) -> None:
+    @app.command("stop")
+    def stop(config: Config = None, force: Force = False) -> None:
+        """Stop its machines, those that work before the one that leads."""
+        from cloud_assets.cli.commands.machines.clusters import stop
+
+        stop(kind, config, force=force)
 
     @app.command("destroy")
     def destroy(
@@ -136,8 +143,6 @@ def _cluster(kind: str, noun: str) -> typer.Typer:
         from cloud_assets.cli.commands.machines.clusters import destroy
 
         destroy(kind, config, confirmed=lambda told: force or typer.confirm(told, err=True))
-
-    return app
 
 
 hpc_app = _cluster("hpc", "HPC cluster")
