@@ -30,19 +30,20 @@ cgroup_controllers = []
 namespaces = []
 END
 (
+  until busybox netstat -ltn | grep -q :16509; do sleep 0.2; done
+  echo "vfio rig is up" > /dev/ttyS0
+  busybox stty raw -echo < /dev/ttyS1
   while :; do
-    libvirtd --listen --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid
-    sleep 0.2
+    while read -r line; do
+      sh -c "$line" > /tmp/said 2>&1 < /dev/null
+      status=$?
+      cat /tmp/said
+      printf '\001%s\n' "$status"
+    done < /dev/ttyS1 > /dev/ttyS1
   done
-) > /dev/ttyS0 2>&1 &
-until busybox netstat -ltn | grep -q :16509; do sleep 0.2; done
-echo "vfio rig is up" > /dev/ttyS0
-busybox stty raw -echo < /dev/ttyS1
+) &
+# To wait for it is what makes a shell reap orphans: libvirtd waits for the last trace of each guest.
 while :; do
-  while read -r line; do
-    sh -c "$line" > /tmp/said 2>&1 < /dev/null
-    status=$?
-    cat /tmp/said
-    printf '\001%s\n' "$status"
-  done < /dev/ttyS1 > /dev/ttyS1
-done
+  libvirtd --listen --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid
+  sleep 0.2
+done > /dev/ttyS0 2>&1

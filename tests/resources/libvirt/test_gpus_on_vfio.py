@@ -83,7 +83,7 @@ def refused(connection: Connection, guest: Guest) -> DeviceInUse:
 def test_an_absent_address_is_refused_at_the_start(passthrough: Connection) -> None:
     lost = with_devices("vfio-lost", ABSENT)
     with defined(passthrough, lost):
-        with pytest.raises(NotFound, match=f"{ABSENT} not found") as caught:
+        with pytest.raises(NotFound, match=f"{ABSENT}: no such host device") as caught:
             domains.start(passthrough, lost.identity)
         assert "lspci" in str(caught.value.hint)
 
