@@ -26,7 +26,7 @@ GPU, AUDIO, OTHER_GPU = "0000:00:10.0", "0000:00:10.1", "0000:00:11.0"
 #: No device of the machine.
 ABSENT = "0000:77:00.0"
 
-_PREFIX = "ai-how-vfio-"
+PREFIX = "ai-how-vfio-"
 _BOOT_SECONDS, _ANSWER_SECONDS = 600.0, 120.0
 _SCRIPTS = {"init": "start.sh", "second.sh": "second.sh"}
 #: What its console says once libvirtd listens.
@@ -58,7 +58,9 @@ class Rig:
             shell.sendall(f"{command}\n".encode())
             answer = b""
             while not (b"\1" in answer and answer.endswith(b"\n")):
-                answer += shell.recv(4096)
+                piece = shell.recv(4096)
+                assert piece, f"{command}: the machine has ended"
+                answer += piece
         said, _, status = answer.decode("utf-8", "replace").rpartition("\1")
         assert int(status) == 0, f"{command}: exit status {status.strip()}\n{said}"
         return said
@@ -81,7 +83,7 @@ def running() -> Iterator[Rig]:
     """One that answers. Raises NeedsRepair where there can be none."""
     host.prepare()
     parts = cache.have(root.vfio_root())
-    with home.claimed(_PREFIX) as claimed, (claimed / "log").open("wb") as log:
+    with home.claimed(PREFIX) as claimed, (claimed / "log").open("wb") as log:
         _pack(parts / root.MODULES, claimed)
         # Nothing of it outlives the process that started it, or the kernel's word for that thread.
         process = subprocess.Popen(
