@@ -9,6 +9,8 @@ import pytest
 from resources.errors import NeedsRepair
 from tests.hypervisor import cell
 from tests.hypervisor.cell import Hypervisor
+from tests.hypervisor.vfio import rig
+from tests.hypervisor.vfio.rig import Rig
 from tests.slurm import cell as slurm_cells
 from tests.testbed import sharing
 from tests.testbed.cluster import S3, Cluster
@@ -80,6 +82,17 @@ def slurm_cell() -> Iterator[slurm_cells.Running]:
     with ExitStack() as stack:
         try:
             found = stack.enter_context(slurm_cells.running())
+        except NeedsRepair as problem:
+            pytest.skip(f"{problem}; {problem.hint}")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def vfio() -> Iterator[Rig]:
+    """A libvirtd in an emulated machine with an IOMMU and GPUs, of this test run's own."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(rig.running())
         except NeedsRepair as problem:
             pytest.skip(f"{problem}; {problem.hint}")
         yield found

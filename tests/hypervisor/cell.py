@@ -4,12 +4,8 @@ Its networks are in there, too: guests are reached by `Hypervisor.inside`. The k
 with its first process, and that one with the test run, however it ends.
 """
 
-import fcntl
-import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +16,7 @@ import psutil
 
 from resources.errors import ExternalError, PermanentError
 from resources.libvirt import Connection
-from tests.hypervisor import host
+from tests.hypervisor import home, host
 
 _CELL = Path(__file__).with_name("cell.sh")
 _PATIENCE_SECONDS = 60.0
@@ -70,28 +66,21 @@ class Hypervisor:
 def running() -> Iterator[Hypervisor]:
     """One that answers. Raises NeedsRepair where there can be none."""
     host.prepare()
-    _sweep()
-    home = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    claim = os.open(home, os.O_RDONLY)
-    fcntl.flock(claim, fcntl.LOCK_EX)
-    log = (home / "log").open("wb")
-    # Nothing of it outlives the process that started it, or the kernel's word for that thread.
-    process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--kill-child", *_NAMESPACES,
-         "sh", str(_CELL), str(home)],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield _until_it_answers(home, process)
-    finally:
-        log.close()
-        process.kill()
-        process.wait()
-        _remove(home)
-        os.close(claim)
+    with home.claimed(_PREFIX) as claimed, (claimed / "log").open("wb") as log:
+        # Nothing of it outlives the process that started it, or the kernel's word for that thread.
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--kill-child", *_NAMESPACES,
+             "sh", str(_CELL), str(claimed)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield _until_it_answers(claimed, process)
+        finally:
+            process.kill()
+            process.wait()
 
 
-def _until_it_answers(home: Path, process: "subprocess.Popen[bytes]") -> Hypervisor:
+def _until_it_answers(where: Path, process: "subprocess.Popen[bytes]") -> Hypervisor:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     problem: Exception | None = None
     while time.monotonic() < deadline and process.poll() is None:
@@ -99,13 +88,13 @@ def _until_it_answers(home: Path, process: "subprocess.Popen[bytes]") -> Hypervi
         inner = psutil.Process(process.pid).children()
         if not inner:
             continue
-        found = Hypervisor(home, inner[0].pid)
+        found = Hypervisor(where, inner[0].pid)
         try:
             with Connection(found.uri):
                 return found
         except ExternalError as error:
             problem = error
-    said = (home / "log").read_text("utf-8", "replace")[-2000:]
+    said = (where / "log").read_text("utf-8", "replace")[-2000:]
     raise PermanentError("the test", "start libvirtd", said or "it said nothing") from problem
 
 
@@ -117,25 +106,3 @@ def _daemon(first: int) -> psutil.Process:
                 return each
         time.sleep(0.05)
     raise AssertionError("libvirtd does not run")
-
-
-def _sweep() -> None:
-    """Remove the files of test runs that were killed; the kernel has ended their processes."""
-    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        claim = os.open(home, os.O_RDONLY)
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(home, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(claim)
-
-
-def _remove(home: Path) -> None:
-    """What was mounted in there was so for nobody else; its processes may still be ending."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while home.exists():
-        shutil.rmtree(home, ignore_errors=time.monotonic() < deadline)
-        time.sleep(0.05)
-    assert not os.path.lexists(home)

@@ -3,10 +3,10 @@
 It takes an address by DHCP and ends when its power button is pressed; it has no disk and no agent.
 """
 
-import re
 import shutil
 from pathlib import Path
 
+from tests.hypervisor import kernel
 from tests.testbed.build import commands
 from tests.testbed.build.cache import Artefact
 
@@ -36,19 +36,12 @@ def tiny_guest() -> Artefact:
 
 
 def _build(draft: Path) -> None:
-    depends = commands.run(["apt-cache", "depends", _META_PACKAGE])
-    found = re.search(r"linux-image-\S+", depends.partition("Depends:")[2])
-    package = found[0] if found else _META_PACKAGE
-    # Readable to the user that apt downloads as.
-    downloads, kernel, root = (draft / each for each in ("downloads", "kernel", "root"))
-    for each in (downloads, root / "modules", root / "bin"):
+    unpacked, root = draft / "unpacked", draft / "root"
+    for each in (root / "modules", root / "bin"):
         each.mkdir(parents=True)
-    commands.run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package],
-                 directory=downloads)  # fmt: skip
-    commands.run(["dpkg-deb", "--extract", *downloads.glob("*.deb"), kernel])
-    shutil.copy(next((kernel / "boot").glob("vmlinuz-*")), draft / KERNEL)
+    shutil.copy(kernel.unpack(_META_PACKAGE, unpacked), draft / KERNEL)
     for name in _MODULES:
-        shutil.copy(next(kernel.rglob(f"{name}.ko")), root / "modules")
+        shutil.copy(next(unpacked.rglob(f"{name}.ko")), root / "modules")
     (root / "modules" / "order").write_text("".join(f"{each}.ko\n" for each in _MODULES), "ascii")
     shutil.copy(shutil.which("busybox") or "busybox", root / "bin" / "busybox")
     _write(root / "init", _INIT.read_text("utf-8"))
@@ -56,7 +49,7 @@ def _build(draft: Path) -> None:
     _write(root / "etc" / "acpi" / "PWRF" / "00000080", _POWER_OFF)
     script = f"cd '{root}' && find . | busybox cpio -o -H newc | gzip -1 > '{draft / INITRAMFS}'"
     commands.run(["sh", "-euc", script])
-    for each in (downloads, kernel, root):
+    for each in (unpacked, root):
         shutil.rmtree(each)
 
 

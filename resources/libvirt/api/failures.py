@@ -10,7 +10,7 @@ from resources.errors import ExternalError, NeedsRepair, PermanentError, Transie
 
 SYSTEM = "libvirt"
 _INTERNAL, _NO_CONNECT, _INVALID_CONNECTION, _INVALID_ARGUMENT, _FAILED = 1, 5, 6, 8, 9
-_NO_MEMORY, _NO_SUPPORT, _SYSTEM, _RPC, _DENIED, _AUTH = 2, 3, 38, 39, 29, 45
+_NO_MEMORY, _NO_SUPPORT, _RPC, _DENIED, _AUTH = 2, 3, 39, 29, 45
 _INVALID, _UNSUPPORTED, _TIMEOUT, _ABORTED, _BUSY, _ACCESS = 55, 67, 68, 78, 87, 88
 _AGENT = frozenset({86, 97})
 _XML = frozenset({16, 20, 21, 22, 27, 32, 35, 44, 92})
@@ -31,6 +31,8 @@ _LOST = re.compile(
 _NOT_THERE = re.compile(r"Failed to connect socket to '([^']*)': No such file")
 _FORBIDDEN = re.compile(r"[Pp]ermission denied|authentication (?:failed|unavailable)")
 _LOCKED = re.compile(r"cannot acquire state change lock|[Tt]imed out during operation")
+#: libvirt's words where it looks for the device, QEMU's where a start finds it missing.
+_ABSENT_DEVICE = re.compile(r"Device \S+ not found|no such host device")
 _FULL = re.compile(r"No space left on device|[Dd]isk quota")
 _MEMORY = re.compile(r"[Cc]annot allocate memory|cannot set up guest memory")
 _TAKEN = re.compile(r"already exists|already in use by|is already defined|there is an existing")
@@ -149,7 +151,7 @@ def _of_machine(given: Failure, action: str, said: str) -> ExternalError:
         return NeedsRepair(SYSTEM, action, said, hint="free space in the pool's file system")
     if given.code == _NO_MEMORY or _MEMORY.search(said):
         return NeedsRepair(SYSTEM, action, said, hint="stop other domains, or give this one less")
-    if given.code == _SYSTEM and re.search(r"Device \S+ not found", said):
+    if _ABSENT_DEVICE.search(said):
         hint = "correct the PCI address, `lspci -D` shows those of this machine"
         return NotFound(SYSTEM, action, said, hint=hint)
     return PermanentError(SYSTEM, action, said)

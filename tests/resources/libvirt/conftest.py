@@ -1,4 +1,4 @@
-"""Connections: to libvirt's test driver, to one with GPUs, to a libvirtd with QEMU."""
+"""Connections: to libvirt's test driver, to one with GPUs, to libvirtds with QEMU."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from resources.errors import NeedsRepair
 from resources.libvirt import Connection
 from resources.libvirt.api import bindings
 from tests.hypervisor.cell import Hypervisor
+from tests.hypervisor.vfio.rig import Rig
 
 DATA = Path(__file__).parents[2] / "data" / "libvirt"
 
@@ -29,6 +30,12 @@ def with_gpus() -> Iterator[Connection]:
 def emulated(hypervisor: Hypervisor) -> Iterator[Connection]:
     """QEMU's driver; what a test leaves there is taken away."""
     yield from _opened(hypervisor.uri)
+
+
+@pytest.fixture
+def passthrough(vfio: Rig) -> Iterator[Connection]:
+    """QEMU's driver on a machine that can give its GPUs away; what a test leaves is taken away."""
+    yield from _opened(vfio.uri)
 
 
 def _opened(uri: str) -> Iterator[Connection]:

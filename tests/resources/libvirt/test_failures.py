@@ -29,6 +29,10 @@ def meant(code: int, message: str, part: int = 10) -> ExternalError:
         (50, "Storage volume not found: no storage vol with matching name 'x'", NotFound),
         (72, "Domain snapshot not found: no domain snapshot with matching name 'x'", NotFound),
         (38, "Device 0000:77:00.0 not found: could not access /sys/bus/pci/…", NotFound),
+        (1, 'internal error: qemu unexpectedly closed the monitor: 2026-11-24T20:27:11.350765Z '
+         'qemu-system-x86_64: -device {"driver":"vfio-pci","host":"0000:77:00.0","id":"hostdev0"}: '
+         "vfio /sys/bus/pci/devices/0000:77:00.0: no such host device: No such file or directory",
+         NotFound),
         (9, "operation failed: domain 'x' already exists with uuid 4dea22b3", AlreadyThere),
         (55, "Requested operation is not valid: there is an existing dhcp host", AlreadyThere),
         (90, "storage volume 'seed.iso' exists already", AlreadyThere),
@@ -92,9 +96,10 @@ def test_a_device_in_use_by_nobody_that_is_named_is_in_use_all_the_same() -> Non
 
 def test_a_group_that_is_not_viable_is_named() -> None:
     said = (
-        "internal error: qemu unexpectedly closed the monitor: 2026-11-24T10:00:00.1Z "
-        "qemu-system-x86_64: -device vfio-pci,host=0000:00:10.0: vfio 0000:00:10.0: group 2 is "
-        "not viable\nPlease ensure all devices within the iommu_group are bound to their vfio bus"
+        "internal error: qemu unexpectedly closed the monitor: 2026-11-24T20:08:01.144963Z "
+        'qemu-system-x86_64: -device {"driver":"vfio-pci","host":"0000:00:10.0","id":"hostdev0",'
+        '"bus":"pci.0","addr":"0x2"}: vfio 0000:00:10.0: group 2 is not viable\nPlease ensure all '
+        "devices within the iommu_group are bound to their vfio bus driver."
     )
     found = meant(1, said)
     assert isinstance(found, GroupNotViable)
