@@ -36,9 +36,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for mark in _ASKED_FOR:
         marked = [each for each in items if each.get_closest_marker(mark)]
         for each in marked:
-            # A file's tests share what its fixtures made, so they go to one process.
-            if each.get_closest_marker("xdist_group") is None:
-                each.add_marker(pytest.mark.xdist_group(str(each.path)))
             if each.get_closest_marker("timeout") is None:
                 each.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
         if marked and mark not in config.getoption("markexpr"):
