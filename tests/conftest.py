@@ -2,7 +2,8 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.testbed.cluster import S3, Cluster
 #: The first test waits for the build of everything.
 _TIMEOUT_SECONDS = 3600
 _ASKED_FOR = ("testbed", "hypervisor", "slurm")
+
+T = TypeVar("T")
 
 
 def pytest_sessionstart() -> None:
@@ -43,14 +46,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             items[:] = [each for each in items if each not in marked]
 
 
+@contextmanager
+def _or_skipped(running: AbstractContextManager[T]) -> Iterator[T]:
+    """What runs within; tests are skipped, with what would mend it, where it cannot."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(running)
+        except NeedsRepair as problem:
+            pytest.skip(f"{problem}; {problem.hint}")
+        yield found
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster with KServe, shared with other test runs; one started by hand stays up."""
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(sharing.used())
-        except NeedsRepair as problem:
-            pytest.skip(f"{problem}; {problem.hint}")
+    with _or_skipped(sharing.used()) as found:
         yield found
 
 
@@ -65,31 +75,19 @@ def s3(cluster: Cluster) -> S3:
 @pytest.fixture(scope="session")
 def hypervisor() -> Iterator[Hypervisor]:
     """A libvirtd of this test run's own, with QEMU but without KVM; no guest of it stays."""
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(cell.running())
-        except NeedsRepair as problem:
-            pytest.skip(f"{problem}; {problem.hint}")
+    with _or_skipped(cell.running()) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def slurm_cell() -> Iterator[slurm_cells.Running]:
     """A Slurm of this test run's own, with one node; nothing of it stays."""
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(slurm_cells.running())
-        except NeedsRepair as problem:
-            pytest.skip(f"{problem}; {problem.hint}")
+    with _or_skipped(slurm_cells.running()) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def vfio() -> Iterator[Rig]:
     """A libvirtd in an emulated machine with an IOMMU and GPUs, of this test run's own."""
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(rig.running())
-        except NeedsRepair as problem:
-            pytest.skip(f"{problem}; {problem.hint}")
+    with _or_skipped(rig.running()) as found:
         yield found

@@ -28,6 +28,9 @@ CHANGES = {"+": "green", "~": "yellow", "-": "red", "-/+": "bold red", "withheld
 
 PIPE_WIDTH = 10_000
 
+#: The exit status where something is not as the file says.
+DRIFT = 3
+
 
 @dataclass(frozen=True)
 class Branch:

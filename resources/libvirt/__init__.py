@@ -15,7 +15,8 @@ from resources.libvirt.api.failures import (
     NotOurs,
     Unsupported,
 )
-from resources.libvirt.domains import Outcome, Progress
+from resources.libvirt.api.objects import Outcome
+from resources.libvirt.domains import Progress
 from resources.libvirt.observation import holder, observe, pci_devices
 from resources.libvirt.ownership import mark
 from resources.libvirt.records import (

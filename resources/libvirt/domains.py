@@ -6,15 +6,17 @@ A domain with that name but without our UUID and mark is never touched: NotOurs 
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from resources.errors import DeadlineExceeded, ExternalError, PermanentError
 from resources.libvirt import ownership, parsing
+from resources.libvirt.api import objects
 from resources.libvirt.api.connection import Connection
 from resources.libvirt.api.failures import SYSTEM, NotFound
+from resources.libvirt.api.objects import Outcome
 from resources.libvirt.records import Identity, State
 
-Outcome = Literal["created", "changed", "unchanged"]
 #: Called while waiting, with the seconds since the beginning and the state.
 Progress = Callable[[float, State], None]
 
@@ -37,20 +39,14 @@ def define(connection: Connection, xml: str) -> Outcome:
     with connection.translated(action):
         before = _configured(connection, found)
         after = _configured(connection, connection.handle().defineXML(xml))
-    if before is None:
-        return "created"
-    return "unchanged" if before == after else "changed"
+    return objects.outcome(before, after)
 
 
 def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> bool:
     """Whether that changed anything: the domain starts with the hypervisor, or not."""
     action = f"set the autostart of {identity.name}"
     found = _get(connection, identity, action)
-    with connection.translated(action):
-        if bool(found.autostart()) == wanted:
-            return False
-        found.setAutostart(int(wanted))
-    return True
+    return objects.set_autostart(connection, found, wanted, action)
 
 
 def start(connection: Connection, identity: Identity) -> bool:
@@ -64,17 +60,7 @@ def start(connection: Connection, identity: Identity) -> bool:
         if _state(found) is State.PAUSED:
             found.resume()
             return True
-        if found.isActive():
-            return False
-    try:
-        with connection.translated(action):
-            found.create()
-    except ExternalError:
-        # Somebody was faster, which libvirt tells with several codes.
-        if not _is_active(connection, found, action):
-            raise
-        return False
-    return True
+    return objects.start(connection, found, partial(_is_active, connection, found, action), action)
 
 
 def shutdown(

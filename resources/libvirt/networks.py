@@ -4,14 +4,15 @@ A network with that name but without our UUID and mark is never touched: NotOurs
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
-from resources.errors import ExternalError
 from resources.libvirt import ownership, parsing
+from resources.libvirt.api import objects
 from resources.libvirt.api.connection import Connection
 from resources.libvirt.api.failures import NotFound
-from resources.libvirt.domains import Outcome
+from resources.libvirt.api.objects import Outcome
 from resources.libvirt.records import Identity, Reservation
 
 
@@ -28,36 +29,21 @@ def define(connection: Connection, xml: str) -> Outcome:
         before = _configured(connection, found)
         wanted = xml if before is None else _with_its_mac(xml, before)
         after = _configured(connection, connection.handle().networkDefineXML(wanted))
-    if before is None:
-        return "created"
-    return "unchanged" if before == after else "changed"
+    return objects.outcome(before, after)
 
 
 def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> bool:
     """Whether that changed anything: the network starts with the hypervisor, or not."""
     action = f"set the autostart of the network {identity.name}"
     found = _get(connection, identity, action)
-    with connection.translated(action):
-        if bool(found.autostart()) == wanted:
-            return False
-        found.setAutostart(int(wanted))
-    return True
+    return objects.set_autostart(connection, found, wanted, action)
 
 
 def start(connection: Connection, identity: Identity) -> bool:
     """Whether it had to be started: its bridge made, its DHCP and DNS server run."""
     action = f"start the network {identity.name}"
     found = _get(connection, identity, action)
-    if _is_active(connection, found, action):
-        return False
-    try:
-        with connection.translated(action):
-            found.create()
-    except ExternalError:
-        if not _is_active(connection, found, action):
-            raise
-        return False
-    return True
+    return objects.start(connection, found, partial(_is_active, connection, found, action), action)
 
 
 def reserve(connection: Connection, identity: Identity, wanted: Reservation) -> Outcome:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from resources.libvirt import ownership, parsing
 from resources.libvirt.api.connection import Connection
 from resources.libvirt.api.failures import SYSTEM, AlreadyThere, NotFound
-from resources.libvirt.domains import Outcome
+from resources.libvirt.api.objects import Outcome
 from resources.libvirt.records import Identity, Volume
 
 

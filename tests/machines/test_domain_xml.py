@@ -52,10 +52,10 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_is_as_it_was_agreed(name: str) -> None:
-    """AI_HOW_GOLDEN=1 writes them anew, for a look at `git diff`."""
+    """AI_HOW_WRITE_GOLDEN=1 writes them anew, for a look at `git diff`."""
     file = GOLDEN / f"{name}.xml"
     written = DOCUMENTS[name]()
-    if os.environ.get("AI_HOW_GOLDEN"):
+    if os.environ.get("AI_HOW_WRITE_GOLDEN") == "1":
         file.write_text(written, "utf-8")
     assert written == file.read_text("utf-8")
 

@@ -12,10 +12,7 @@ import pytest
 
 from resources.process_serving import reaper
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans on"),
-]
+pytestmark = pytest.mark.real
 Eventually = Callable[[Callable[[], object]], None]
 #: A server with an engine that does not notice its end, as vLLM's; it says both their numbers.
 SERVER = """
@@ -23,6 +20,7 @@ import os, subprocess, sys, time
 sleep = "import time; time.sleep(600)"
 engine = subprocess.Popen([sys.executable, "-c", sleep], start_new_session=True)
 print(os.getpid(), engine.pid, flush=True)
+sys.stdin.readline()
 exec(sys.argv[1])
 """
 
@@ -31,12 +29,17 @@ class Started:
     def __init__(self, then: str) -> None:
         command = [sys.executable, str(Path(reaper.__file__)), sys.executable, "-c", SERVER, then]
         self.reaper = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self.reaper.stdin is not None
         assert self.reaper.stdout is not None
         self.server, self.engine = map(
             psutil.Process, map(int, self.reaper.stdout.readline().split())
         )
+        # Only now may it end: who is gone has no process to look at.
+        self.reaper.stdin.write("\n")
+        self.reaper.stdin.flush()
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from cloud_assets.machines.gpus.inventory import Gpu, Party
     from cloud_assets.machines.gpus.site import GpuSite
 
-#: What `conflicts` ends with where there are any.
-DRIFT = 3
 COLUMNS = ("gpu", "state", "owner", "wanted by", "driver", "group", "name")
 STEP_COLUMNS = ("step", "machine", "outcome", "text")
 
@@ -85,7 +83,7 @@ def conflicts_found(as_json: Json = False) -> None:
     if not found:
         output.note("every machine can have the GPUs that the file gives it")
         return
-    raise typer.Exit(DRIFT)
+    raise typer.Exit(output.DRIFT)
 
 
 def switch(

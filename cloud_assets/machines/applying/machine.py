@@ -10,7 +10,16 @@ from cloud_assets.machines.planning.change import Blueprint, Change
 from cloud_assets.machines.planning.machines import starts_with_host
 from cloud_assets.machines.planning.removals import volumes_of
 from resources.errors import ExternalError
-from resources.libvirt import Connection, Identity, Unsupported, domains, observation, seed, storage
+from resources.libvirt import (
+    Connection,
+    Identity,
+    Outcome,
+    Unsupported,
+    domains,
+    observation,
+    seed,
+    storage,
+)
 
 
 @dataclass
@@ -71,7 +80,7 @@ class Making:
     def _seed(self) -> None:
         name = seed_name(self.name)
         self._say("seed", name)
-        outcome: domains.Outcome = "created"
+        outcome: Outcome = "created"
         try:
             outcome = storage.upload(
                 self.connection, self.pool, name, seed.image(self.drawn.seed)
@@ -96,7 +105,7 @@ class Making:
         if domains.start(self.connection, identity) and is_new:
             self.made.append(("its run", lambda: domains.destroy(self.connection, identity)))
 
-    def _remember_volume(self, outcome: domains.Outcome, name: str) -> None:
+    def _remember_volume(self, outcome: Outcome, name: str) -> None:
         if outcome == "created":
             self.made.append(
                 (name, lambda: storage.delete_volume(self.connection, self.pool, name))

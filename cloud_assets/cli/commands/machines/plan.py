@@ -16,7 +16,6 @@ SYMBOLS = {
     "nothing": " ", "create": "+", "update": "~", "start": "~", "restart": "~",
     "replace": "-/+", "remove": "-",
 }  # fmt: skip
-NOTHING, DRIFT = 0, 3
 
 
 def plan(
@@ -40,7 +39,7 @@ def plan(
     else:
         for line in _lines(shown, form):
             output.changed_line(line) if form == "text" else output.line(line)
-    return DRIFT if found.pending else NOTHING
+    return output.DRIFT if found.pending else 0
 
 
 def document(changes: Sequence[Change]) -> dict[str, Any]:
