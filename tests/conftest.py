@@ -18,7 +18,13 @@ from tests.testbed.cluster import S3, Cluster
 
 #: The first test waits for the build of everything.
 _TIMEOUT_SECONDS = 3600
-_ASKED_FOR = ("testbed", "hypervisor", "slurm")
+#: What is left out unless asked for, with what runs it.
+_ASKED_FOR = {
+    "testbed": "`make test-cluster` (a Kubernetes cluster; root, Go and Debian's packages)",
+    "hypervisor": "`make test-machines` (virtual machines; root and Debian's packages, no KVM)",
+    "slurm": "`make test-slurm` (a Slurm; root and Debian's packages)",
+}
+_LEFT_OUT: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 
 T = TypeVar("T")
 
@@ -36,6 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Run what needs one of these only when the marker expression speaks of it."""
     # What ends the cluster comes first: fixtures of the others would outlive the one they saw.
     items.sort(key=lambda each: each.path.match("testbed/test_down.py"), reverse=True)
+    left_out = config.stash.setdefault(_LEFT_OUT, {})
     for mark in _ASKED_FOR:
         marked = [each for each in items if each.get_closest_marker(mark)]
         for each in marked:
@@ -44,6 +51,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marked and mark not in config.getoption("markexpr"):
             config.hook.pytest_deselected(items=marked)
             items[:] = [each for each in items if each not in marked]
+            left_out[mark] = len(marked)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what did not run for want of a word, and the word."""
+    for mark, number in config.stash.get(_LEFT_OUT, {}).items():
+        terminalreporter.line(f"left out: {number} tests that {_ASKED_FOR[mark]} runs")
 
 
 @contextmanager
