@@ -38,6 +38,10 @@ _SERVICE = Kind("v1", "Service")
 _RUNTIME = Kind(runtimes.API_VERSION, runtimes.KIND)
 #: The set of manifests that a site needs.
 PART_OF = "ai-how-serving"
+_REFUSED = (
+    "change what the sentence names: in `serving.cluster`, or in the cluster's own policy or "
+    "webhook that adds or forbids it"
+)
 
 
 class KServe:
@@ -273,4 +277,4 @@ def _site_at_fault() -> Iterator[None]:
     except NeedsRepair:
         raise
     except PermanentError as error:
-        raise NeedsRepair(error.system, error.action, error.reason, hint=error.hint) from error
+        raise NeedsRepair(error.system, error.action, error.reason, hint=_REFUSED) from error

@@ -8,26 +8,32 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
+from cloud_assets.cli.progress import Progress
+from cloud_assets.stages import PARTITION_TAG, RELEASE_JOB
 from resources.kserve import KServe, Site
-from resources.kubernetes import Kubernetes
+from resources.kubernetes import Kubernetes, Object
 from tests.doubles.clients import Clients
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 from tests.testbed import pins
 from tests.testbed.cluster import S3, Cluster
 
+PATIENCE_SECONDS = 200.0
+
 
 @contextmanager
-def platform_on(cluster: Cluster, s3: S3, home: Path) -> Iterator[EmbeddedPlatform]:
+def platform_on(
+    cluster: Cluster, s3: S3, home: Path, *, timeout_seconds: int = 200, cpu: str = "100m"
+) -> Iterator[EmbeddedPlatform]:
     """It is up; behind, its namespace goes, and its processes with it."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     host = s3.endpoint.removeprefix("http://")
     Minio(host, s3.access_key, s3.secret_key, secure=False).make_bucket(name)
-    runtime = {"image": pins.MLX_IMAGE, "cpu": "100m", "memory": "256Mi"}
+    runtime = {"image": pins.MLX_IMAGE, "cpu": cpu, "memory": "256Mi"}
     changes = {
         "store": {"url": f"s3://{name}/platform", "endpoint": s3.endpoint},
         "kubernetes": {"kubeconfig": str(cluster.kubeconfig)},
         "serving": {
-            "timeout_seconds": 200,
+            "timeout_seconds": timeout_seconds,
             "cluster": {"namespace": name, "runtimes": {"mlx": runtime}},
         },
     }
@@ -58,3 +64,44 @@ def answering(backend: KServe) -> Iterator[None]:
         yield
     assert clients.failed == [], clients.failed[:5]
     assert clients.answered
+
+
+def serves(platform: EmbeddedPlatform, key: str) -> None:
+    """The checkpoint is promoted in the end, once, and answers."""
+    platform.until(lambda: (platform.served() or ("",))[0] == key, PATIENCE_SECONDS)
+    found = platform.until_settled([key])
+    assert found[key].state == "serving"
+    outcomes = [each.metadata["outcome"] for each in platform.releases(key)]
+    assert outcomes.count("promoted") == 1
+    platform.until(platform.answers)
+
+
+def told(platform: EmbeddedPlatform, key: str, state: str, words: str) -> Progress:
+    """Wait until `ai-how checkpoints` says the words of the checkpoint in that state."""
+
+    def said() -> Progress | None:
+        found = platform.progress().get(key)
+        return found if found and found.state == state and words in found.reason else None
+
+    return platform.until(said, PATIENCE_SECONDS)
+
+
+def again(platform: EmbeddedPlatform, key: str) -> None:
+    """Ask for another run of the checkpoint, as a person does who has mended what held it.
+
+    Unless the platform, which tries it again after a while by itself, has come to that already.
+    """
+    if not platform.active_runs([key]):
+        platform.graph.submit(RELEASE_JOB, tags={PARTITION_TAG: key})
+
+
+@contextmanager
+def policy(backend: KServe, kind: str, spec: Object) -> Iterator[None]:
+    """Within, the namespace has it."""
+    about = {"name": "policy", "namespace": backend.site.namespace}
+    manifest = {"apiVersion": "v1", "kind": kind, "metadata": about, "spec": spec}
+    reference = backend.cluster.apply(manifest).reference
+    try:
+        yield
+    finally:
+        backend.cluster.delete(reference)

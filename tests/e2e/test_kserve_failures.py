@@ -13,15 +13,23 @@ import pytest
 from cloud_assets.stages import ENDPOINT_JOB, INFERENCE_SERVICE
 from resources.kserve import KServe, manifests
 from resources.kserve.names import PREDICTOR_LABEL
-from resources.kubernetes import Kind, Object
+from resources.kubernetes import Kind
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
-from tests.doubles.kserve_platform import answering, backend_of, platform_on
+from tests.doubles.kserve_platform import (
+    PATIENCE_SECONDS,
+    again,
+    answering,
+    backend_of,
+    platform_on,
+    policy,
+    serves,
+    told,
+)
 from tests.testbed import pins
 from tests.testbed.addons import kserve
 from tests.testbed.cluster import S3, Cluster
 
 pytestmark = [pytest.mark.testbed, pytest.mark.disruptive, pytest.mark.timeout(3600)]
-PATIENCE_SECONDS = 200.0
 #: Where no registry listens, so that nothing is asked of the network.
 ABSENT = "127.0.0.1:1/absent:1"
 
@@ -48,26 +56,6 @@ def second(cluster: Cluster) -> str:
     if cluster.places is None or len(cluster.nodes) < 2:
         pytest.skip("the cluster is somebody else's, or has one node")
     return cluster.nodes[1]
-
-
-def serves(platform: EmbeddedPlatform, key: str) -> None:
-    """The checkpoint is promoted in the end, once, and answers."""
-    platform.until(lambda: (platform.served() or ("",))[0] == key, PATIENCE_SECONDS)
-    found = platform.until_settled([key])
-    assert found[key].state == "serving"
-    outcomes = [each.metadata["outcome"] for each in platform.releases(key)]
-    assert outcomes.count("promoted") == 1
-    platform.until(platform.answers)
-
-
-def told(platform: EmbeddedPlatform, key: str, state: str, words: str) -> None:
-    """Wait until `ai-how checkpoints` says the words of the checkpoint in that state."""
-
-    def said() -> bool:
-        found = platform.progress().get(key)
-        return found is not None and found.state == state and words in found.reason
-
-    platform.until(said, PATIENCE_SECONDS)
 
 
 def test_a_run_whose_worker_is_killed_while_its_candidate_starts_is_taken_up(
@@ -174,18 +162,6 @@ def test_a_wrong_image_holds_the_candidate_and_leaves_the_champion_alone(
         serves(platform, key)
 
 
-@contextmanager
-def policy(backend: KServe, kind: str, spec: Object) -> Iterator[None]:
-    """Within, the namespace has it."""
-    about = {"name": "policy", "namespace": backend.site.namespace}
-    manifest = {"apiVersion": "v1", "kind": kind, "metadata": about, "spec": spec}
-    reference = backend.cluster.apply(manifest).reference
-    try:
-        yield
-    finally:
-        backend.cluster.delete(reference)
-
-
 def test_a_used_up_quota_holds_the_candidate_until_there_is_more(
     platform: EmbeddedPlatform, backend: KServe
 ) -> None:
@@ -196,6 +172,7 @@ def test_a_used_up_quota_holds_the_candidate_until_there_is_more(
             told(platform, key, "held", "exceeded quota: policy")
             assert "ResourceQuota" in platform.progress()[key].fix
             assert platform.releases(key)[0].metadata["outcome"] == "held"
+        again(platform, key)
         serves(platform, key)
 
 
@@ -211,6 +188,7 @@ def test_a_candidate_that_is_short_of_memory_is_held_until_it_may_have_more(
             key = platform.drop("memory", seed=8)
             told(platform, key, "held", "OOMKilled")
             assert "memory limit" in platform.progress()[key].fix
+        again(platform, key)
         serves(platform, key)
 
 

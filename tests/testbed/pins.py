@@ -10,6 +10,8 @@ KSERVE = "v0.20.0"
 #: The version that KServe is built against.
 GATEWAY_API = "v1.5.1"
 CERT_MANAGER = "v1.21.2"
+#: Not installed: our ScaledObjects are held against its definition.
+KEDA = "v2.20.2"
 #: The proxy of KServe's chart before the metrics of its controller.
 KUBE_RBAC_PROXY = "v0.18.0"
 #: The last that is a Go module: later tags are no versions of one.

@@ -1,16 +1,18 @@
-"""KServe's own schemas of what we write, cut to the parts that we use, and closed.
+"""KServe's and KEDA's own schemas of what we write, cut to the parts that we use, and closed.
 
 As published they accept unknown fields, which the API server then drops in silence. The stored
-ones are held against a real cluster's by `test_crd_schema`.
+ones are held against a real cluster's, KEDA's against its release, by `test_crd_schema`.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 Schema = dict[str, Any]
 
-SCHEMAS = Path(__file__).parents[2] / "data" / "kserve"
+_DATA = Path(__file__).parents[2] / "data"
+_FOLDERS = {"ScaledObject": "keda"}
 #: Alternatives to `model`, and what no manifest of ours has.
 _LEFT_OUT = {
     *("canary", "explainer", "transformer", "workerSpec"),
@@ -19,10 +21,15 @@ _LEFT_OUT = {
 }
 
 
-def stored(kind: str) -> Schema:
-    """The schema of a kind, whose file is named after it in small letters."""
-    found: Schema = json.loads((SCHEMAS / f"{kind.lower()}.json").read_text("utf-8"))
-    return found
+def stored(kind: str, found: Schema | None = None) -> Schema:
+    """The schema of a kind as it is kept; `found` takes its place first where files are written."""
+    path = _DATA / _FOLDERS.get(kind, "kserve") / f"{kind.lower()}.json"
+    if found is not None and os.environ.get("AI_HOW_WRITE_GOLDEN") == "1":
+        path.parent.mkdir(exist_ok=True)
+        text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+        path.write_text(text + "\n", "utf-8")
+    kept: Schema = json.loads(path.read_text("utf-8"))
+    return kept
 
 
 def cut(definition: Schema) -> Schema:

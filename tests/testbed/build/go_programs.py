@@ -16,6 +16,7 @@ from tests.testbed.build.cache import Artefact
 
 KSERVE = "github.com/kserve/kserve"
 CERT_MANAGER = "github.com/cert-manager/cert-manager"
+KEDA = "github.com/kedacore/keda/v2"
 _ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
 _KUBERNETES_COMMANDS = (
     "kube-apiserver",

@@ -113,6 +113,9 @@ def _api_server(places: Places) -> Program:
          "--requestheader-extra-headers-prefix", "X-Remote-Extra-",
          "--proxy-client-cert-file", pki / "front-proxy.crt",
          "--proxy-client-key-file", pki / "front-proxy.key",
+         # What a test needs that plays a cluster with habits of its own.
+         "--feature-gates", "MutatingAdmissionPolicy=true",
+         "--runtime-config", "admissionregistration.k8s.io/v1beta1=true",
          "--allow-privileged=true"],
     )  # fmt: skip
     # It would refuse connections for as long as it is given, and nodes that cannot report count as
