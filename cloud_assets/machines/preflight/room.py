@@ -70,10 +70,8 @@ def _memory(starting: Sequence[Machine], facts: Facts) -> Finding:
     wanted = sum(each.memory.size_bytes for each in ordinary)
     pinned = sum(each.memory.size_bytes for each in ordinary if each.hostdevs)
     memory = facts.memory
-    found = (
-        f"{gibibytes(memory.available)} of {gibibytes(memory.total)} available, machines that start"
-        f" with their clusters take {gibibytes(wanted)}"
-    )
+    there = f"{gibibytes(memory.available)} of {gibibytes(memory.total)} available"
+    found = f"{there}, machines that start with their clusters take {gibibytes(wanted)}"
     fix = "lower memory_gb, or let some machine have `auto_start: false`"
     if pinned > memory.available or wanted > memory.total:
         return ill("machines' memory", found, fix)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 from cloud_assets.machines import spec
 from cloud_assets.machines.preflight.examination import examine
@@ -93,5 +94,5 @@ def with_devices(**changes: Function) -> Facts:
     return replace(FACTS, devices=replace(DEVICES, functions=functions))
 
 
-def with_kernel(**changes: object) -> Facts:
+def with_kernel(**changes: Any) -> Facts:
     return replace(FACTS, devices=replace(DEVICES, kernel=replace(KERNEL, **changes)))

@@ -1,6 +1,7 @@
 """The devices of a file on hosts that have them, have others in their place, or have none."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_bridges_of_a_group_stay_with_the_host() -> None:
         ({"driver": "nvidia", "has_screen": True}, "the host's console is drawn on it"),
     ],
 )
-def test_a_driver_of_the_host_is_a_warning(change: dict[str, object], words: str) -> None:
+def test_a_driver_of_the_host_is_a_warning(change: dict[str, Any], words: str) -> None:
     found = trouble(with_devices(gpu=replace(PLAIN, **change)))
     assert found.level == "warn"
     assert words in found.found

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_machines_that_are_emulated_anyway_need_no_kvm() -> None:
         ({"has_virtualisation": False, "is_guest": True}, "switch nested on below it"),
     ],
 )
-def test_why_there_is_no_kvm_decides_the_fix(kernel: Mapping[str, object], words: str) -> None:
+def test_why_there_is_no_kvm_decides_the_fix(kernel: Mapping[str, Any], words: str) -> None:
     facts = replace(with_kernel(**kernel), kvm=Kvm(has_device=False, works=False))
     assert trouble(facts).fix.startswith(words)
 
@@ -175,7 +176,7 @@ def test_what_disks_take_already_is_not_wanted_again() -> None:
         ({"is_directory": False}, "fail", "set machines.pool_root to a directory"),
     ],
 )
-def test_a_pool_has_its_rights(change: dict[str, object], level: str, fix: str) -> None:
+def test_a_pool_has_its_rights(change: dict[str, Any], level: str, fix: str) -> None:
     damaged = replace(pool("/pools/hpc"), **change)
     found = trouble(replace(FACTS, pools={**FACTS.pools, Path("/pools/hpc"): damaged}))
     assert (found.level, found.fix) == (level, fix)
@@ -223,7 +224,7 @@ def test_huge_pages_are_to_be_there_before() -> None:
         ({"size": 20 * 2**30}, "fail", "set disk_gb to at least 20"),
     ],
 )
-def test_an_image_is_there_whole_and_safe(change: dict[str, object], level: str, fix: str) -> None:
+def test_an_image_is_there_whole_and_safe(change: dict[str, Any], level: str, fix: str) -> None:
     damaged = replace(image(str(HPC_IMAGE)), **change)
     found = trouble(replace(FACTS, images={**FACTS.images, HPC_IMAGE: damaged}))
     assert (found.what, found.level) == (f"image {HPC_IMAGE}", level)
@@ -257,7 +258,7 @@ def test_directories_that_machines_are_given_are_there() -> None:
     ],
 )
 def test_a_network_is_beside_those_of_the_host(
-    change: dict[str, object], level: str, words: str
+    change: dict[str, Any], level: str, words: str
 ) -> None:
     found = next(each for each in troubles(replace(FACTS, **change)) if "hpc" in each.what)
     assert (found.what, found.level) == ("network of hpc", level)
