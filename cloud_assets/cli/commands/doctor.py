@@ -76,6 +76,7 @@ def machine_findings(settings: Settings) -> Iterator[Finding]:
         return
     speaks_of_them = settings.machines != Settings().resolved(Path.cwd()).machines
     if clusters.hpc or clusters.cloud or speaks_of_them:
+        output.note("looking at the host of the machines; a guest that KVM hangs takes 15 seconds")
         for each in look(clusters, settings.machines):
             yield Finding(each.what, each.level != "fail", each.found, each.fix)
 

@@ -50,6 +50,11 @@ class Libvirt:
     hint: str = ""
     socket: Access = "there"
 
+    @property
+    def is_system(self) -> bool:
+        """Whether guests are those of the machine and run as a user of their own, not as ours."""
+        return self.uri.partition("?")[0].endswith("/system")
+
 
 @dataclass(frozen=True)
 class Facts:

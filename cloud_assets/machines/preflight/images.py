@@ -15,7 +15,7 @@ def images(desired: Desired, facts: Facts) -> Iterator[Finding]:
     for each in desired.machines:
         size = each.volume.capacity_bytes
         smallest[each.image] = min(size, smallest.get(each.image, size))
-    is_system = facts.libvirt.uri.endswith("/system")
+    is_system = facts.libvirt.is_system
     for path, capacity in smallest.items():
         yield _image(facts.images[path], capacity, facts.user, is_system=is_system)
     for place, is_there in facts.shared.items():

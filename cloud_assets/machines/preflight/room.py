@@ -48,7 +48,7 @@ def _disk(directories: Sequence[Directory], machines: Sequence[Machine], facts: 
 
 def _pool(directory: Directory, facts: Facts) -> Finding:
     what = f"pool {directory.path}"
-    is_system = facts.libvirt.uri.endswith("/system")
+    is_system = facts.libvirt.is_system
     if not directory.is_directory:
         found = f"{directory.nearest} is no directory"
         return ill(what, found, "set machines.pool_root to a directory")
