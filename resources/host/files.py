@@ -50,12 +50,12 @@ class Image:
 
 
 def directory(path: Path) -> Directory:
-    """What is there of it; nothing is made."""
-    nearest = next(each for each in (path, *path.parents) if each.exists())
+    """What is there of it, as far as this user can see; nothing is made."""
+    nearest = next(each for each in (path, *path.parents) if is_there(each))
     found = nearest.stat()
     return Directory(
         path=str(path),
-        is_there=path.exists(),
+        is_there=is_there(path),
         is_directory=nearest.is_dir(),
         nearest=str(nearest),
         device=found.st_dev,
@@ -68,13 +68,18 @@ def directory(path: Path) -> Directory:
 
 def image(path: Path) -> Image:
     """What a file is; `qemu-img` reads only its first bytes, and those of what it lies on."""
-    if not path.is_file():
-        return Image(str(path), is_there=path.exists(), is_readable=False, format="", size=0)
+    if not is_there(path) or not path.is_file():
+        return Image(str(path), is_there(path), is_readable=False, format="", size=0)
     is_readable = os.access(path, os.R_OK)
     kind, size, problem = _told(path) if is_readable else ("", 0, "")
     return Image(
         str(path), True, is_readable, kind, size, problem, _strangers(path), _closed(path.parent)
     )
+
+
+def is_there(path: Path) -> bool:
+    """False for what this user cannot see, too, for which `Path.exists` raises an error."""
+    return os.access(path, os.F_OK)
 
 
 def allocated(path: Path) -> int:

@@ -76,7 +76,7 @@ def facts(
         pools={each: files.directory(each) for each in sorted(pools)},
         images={each: files.image(each) for each in _images(wanted)},
         taken=_taken(wanted),
-        shared={each: each.is_dir() for each in _shared(wanted)},
+        shared={each: files.is_there(each) for each in _shared(wanted)},
         interfaces=networks.interfaces(root),
         routes=networks.routes(root),
         programs=_programs(),
