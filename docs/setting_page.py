@@ -25,10 +25,11 @@ Credentials never stand in this file. The object store takes `AWS_ACCESS_KEY_ID`
 """
 CLUSTERS = """\
 The parts of `cluster.yaml` beside `platform:`, which is in [settings](settings.md): clusters of
-virtual machines. Files of the earlier tool stand here unchanged. `ai-how validate` looks at all of
-a file and names every mistake by its line. That includes what does not go together: addresses
-outside their subnet or taken twice, overlapping networks, a device that two machines of a cluster
-have, a part of an IOMMU group.
+virtual machines. Files of the earlier tool stand here unchanged; keys inside a cluster that it let
+through in silence are warnings, since they have no effect. `ai-how validate` looks at all of a file
+and names every mistake by its line. That includes what does not go together: addresses outside
+their subnet or taken twice, overlapping networks, a device that two machines of a cluster have, a
+part of an IOMMU group.
 
 In values `$A`, `${A}`, `${A:-word}`, `${A:=word}`, `${A:+word}` and `${A:?why}` are variables of
 the environment as in bash, and `$$` is a dollar sign. `$TOT` is the project: the nearest directory

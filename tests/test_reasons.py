@@ -21,6 +21,8 @@ CALLS = {
     "PermanentError": 2,
     "TransientError": 2,
     "Ruling": 1,
+    "ill": 1,
+    "slower": 1,
 }
 VARIABLES = {"reason", "refusal"}
 #: Functions all of whose sentences are reasons.

@@ -60,7 +60,7 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         "12: platform.roots.1.model: `not a name` is not a model name: letters, digits, "
         "`-` and `_`, at most 31",
         "14: platform.serving.runtime: Input should be 'mlx', 'vllm' or 'vllm-cpu'",
-        "15: platform.serving.keep_wram: no such setting; remove it or mend its spelling",
+        "15: platform.serving.keep_wram: no such setting; did you mean keep_warm?",
         "20: platform.benchmark.targets.1: the target on goodput needs either at_most or at_least",
     ]
 

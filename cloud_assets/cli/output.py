@@ -21,7 +21,7 @@ STYLES = {
     "promoted": "bold green", "serving": "bold green", "pass": "green", "running": "green",
     "rejected": "red", "refused": "red", "fail": "red", "failed": "red", "stopped": "red",
     "held": "yellow", "waiting": "yellow", "undecided": "yellow", "starting": "yellow",
-    "absent": "yellow", "off": "yellow", "crashed": "red", "paused": "yellow",
+    "absent": "yellow", "off": "yellow", "crashed": "red", "paused": "yellow", "warn": "yellow",
 }  # fmt: skip
 
 CHANGES = {"+": "green", "~": "yellow", "-": "red", "-/+": "bold red", "withheld:": "magenta"}

@@ -6,7 +6,7 @@ It reads what the pure parts need of the host: whether KVM works, its CPUs, the 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloud_assets.machines import spec
 from cloud_assets.machines.desired import Desired
@@ -42,24 +42,39 @@ class Host:
     ) -> Plan:
         """What has to change now; nothing is changed. KVM is tried only where `may_probe`."""
         observed = observe(connection)
-        return plan(
-            self.desired,
-            observed,
-            self.rendering(connection, observed, may_probe=may_probe),
-            options,
-        )
+        rendering = self.rendering(connection, observed, may_probe=may_probe)
+        return plan(self.desired, observed, rendering, options)
+
+    def outlook(self, connection: Connection, options: Options | None = None) -> Plan:
+        """The same to be looked at alone: it takes no public key, and cannot be carried out."""
+        if self.has_key():
+            return self.plan(connection, options)
+        observed = observe(connection)
+        marks = {each.name: each.configured.mark or {} for each in observed.domains}
+        seeds = {name: mark["seed"] for name, mark in marks.items() if mark.get("seed")}
+        rendering = replace(self._rendering(connection, observed, key=""), seeds=seeds)
+        return plan(self.desired, observed, rendering, options)
+
+    def has_key(self) -> bool:
+        """Whether there is the public key that machines are made with."""
+        return os.access(self.settings.ssh_public_key, os.R_OK)
 
     def rendering(
         self, connection: Connection, observed: Observation, *, may_probe: bool = True
     ) -> Rendering:
         """What documents need of this host. Raises NeedsRepair where there is no public key."""
+        return self._rendering(connection, observed, key=self._key(), may_probe=may_probe)
+
+    def _rendering(
+        self, connection: Connection, observed: Observation, *, key: str, may_probe: bool = True
+    ) -> Rendering:
         kinds = {each.name: each.configured.kind for each in observed.domains}
         known = {name: _KINDS[kind] for name, kind in kinds.items() if kind in _KINDS}
         return Rendering(
             kind=self._verdict(connection, known) if may_probe else "qemu",
             host_cpus=os.cpu_count() or 1,
             user=self.settings.ssh_user,
-            ssh_key=self._key(),
+            ssh_key=key,
             kinds=known,
         )
 

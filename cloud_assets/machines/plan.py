@@ -64,7 +64,7 @@ def _drawn(desired: Desired, rendering: Rendering) -> Iterator[Blueprint]:
     for cluster in desired.clusters:
         for machine in cluster.machines:
             seed = first_boot.told(machine, user=rendering.user, ssh_key=rendering.ssh_key)
-            told = first_boot.digest(seed)
+            told = rendering.seeds.get(machine.name) or first_boot.digest(seed)
             place = Placement(
                 kind_of(machine, rendering), cluster.pool.path, told, cpus.get(machine.name, ())
             )

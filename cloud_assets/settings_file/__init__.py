@@ -1,7 +1,7 @@
 """Reads `cluster.yaml` into types, and says of every mistake in which line it stands.
 
 `document` knows lines, `variables` what bash would make of a value, `problems` our words for
-mistakes, and `in_force` which file it is.
+mistakes, `unknown_keys` which keys are none, and `in_force` which file it is.
 """
 
 from cloud_assets.settings_file.in_force import (
@@ -12,6 +12,7 @@ from cloud_assets.settings_file.in_force import (
     load_cluster_file,
     load_clusters,
     load_settings,
+    look_at_cluster_file,
     read_cluster_file,
     read_settings,
     settings_path,
@@ -25,6 +26,7 @@ __all__ = [
     "load_cluster_file",
     "load_clusters",
     "load_settings",
+    "look_at_cluster_file",
     "read_cluster_file",
     "read_settings",
     "settings_path",

@@ -1,11 +1,11 @@
 """What pydantic finds wrong, in our words, and by the keys that the file has."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from cloud_assets.settings_file.document import Document, Location, named
+from cloud_assets.settings_file.unknown_keys import mistake
 
 _WORDS = {
     "missing": "is missing; add it",
@@ -17,28 +17,6 @@ _WORDS = {
     "dict_type": "is no mapping; write each setting as `name: value`",
     "greater_than_equal": "is too small; take at least {ge}",
     "less_than_equal": "is too large; take at most {le}",
-}
-_MIG = (
-    "a part of a GPU cannot be given to a machine: that needs NVIDIA's licensed vGPU driver. Pass "
-    "the whole GPU by pcie_passthrough; inside the machine Slurm and Kubernetes share its parts"
-)
-_NAMES = "machines are named after their cluster, their part in it and a number; remove it"
-_UNKNOWN: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "gpu", "gpu_config", "gpu_mdev_uuid", "mdev", "mdev_uuid", "mig", "mig_devices",
-            "mig_profile", "mig_uuid", "vgpu",
-        ),
-        _MIG,
-    ),
-    "name": _NAMES,
-    "hostname": _NAMES,
-    "image_path": "no such setting; it is called base_image_path",
-}  # fmt: skip
-_UNKNOWN_OF_NETWORKS: Mapping[str, str] = {
-    "name": "no such setting; a network is named after its cluster; remove it",
-    "gateway": "no such setting; the host has the first address of the subnet; remove it",
-    "gateway_ip": "no such setting; the host has the first address of the subnet; remove it",
 }
 
 
@@ -59,9 +37,7 @@ def _is_in_the_file(step: str | int) -> bool:
 def _text(location: Location, error: Any) -> str:
     kind, of_platform = error["type"], location[:1] == ("platform",)
     if kind == "extra_forbidden":
-        of_network = location[-2:-1] == ("network",)
-        known = {} if of_platform else _UNKNOWN_OF_NETWORKS if of_network else _UNKNOWN
-        return known.get(str(location[-1]), "no such setting; remove it or mend its spelling")
+        return mistake(location)
     if location == ("version",):
         return 'is no version that is known here; write "1.0", with the quotes'
     if kind in _WORDS and (kind == "missing" or not of_platform):

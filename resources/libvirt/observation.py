@@ -43,6 +43,13 @@ def observe(connection: Connection) -> Observation:
     )
 
 
+def version(connection: Connection) -> str:
+    """Of libvirt, as 9.0.0."""
+    with connection.translated("tell its version"):
+        number = connection.handle().getLibVersion()
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
 def pci_devices(connection: Connection) -> tuple[PciDevice, ...]:
     """The PCI devices of the machine by address; none where the driver knows of no devices."""
     wanted = connection.libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV

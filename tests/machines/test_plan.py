@@ -1,11 +1,14 @@
 """What a plan says: what differs and why, what is withheld, what is never touched."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from cloud_assets.machines.desired import Desired
+from cloud_assets.machines.host import Host
 from cloud_assets.machines.plan import plan
+from cloud_assets.settings.machines import Machines
 from resources.errors import PermanentError
 from resources.libvirt import Observation
 from tests.machines.conftest import GPU, RENDERING, SMALL, Lab, cloud, hpc, wanted, without
@@ -103,6 +106,17 @@ def test_what_the_file_changed_is_told_as_that_and_needs_a_restart_while_it_runs
     lab.apply(controller(cpu_cores=2))
     assert lab.pending(controller(cpu_cores=2)) == [("hpc-controller", "restart")]
     assert "hpc-controller" in lab.active()
+
+
+def test_without_a_key_the_plan_takes_first_boots_as_they_are(lab: Lab, tmp_path: Path) -> None:
+    asked = wanted(hpc=hpc())
+    lab.apply(asked)
+    key = tmp_path / "key.pub"
+    host = Host(Machines(pool_root=Path("/pools"), ssh_public_key=key), asked)
+    assert not host.has_key()
+    assert host.outlook(lab.connection).pending == ()
+    key.write_text("ssh-ed25519 BBBB other")
+    assert {each.action for each in host.outlook(lab.connection).pending} == {"update"}
 
 
 def test_another_key_is_for_the_next_first_boot_and_restarts_nothing(lab: Lab) -> None:

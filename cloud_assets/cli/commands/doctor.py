@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cloud_assets.cli import output
 from cloud_assets.settings import Cluster, Settings
-from cloud_assets.settings_file import load_settings, settings_path
-from resources.errors import PermanentError
+from cloud_assets.settings_file import load_clusters, load_settings, settings_path
+from resources.errors import PermanentError, SettingsError
 from resources.supervisor import Supervisor
 
 LEAST_FREE_BYTES = 5 * 10**9
@@ -22,22 +22,27 @@ RUNTIME_MODULES = {"mlx": "mlx_lm", "vllm": "vllm"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `fix` is what to do where it is not well."""
+    """One thing looked at; `fix` is what to do where it is not well, or could be better."""
 
     what: str
     well: bool
     found: str
     fix: str = ""
 
+    @property
+    def level(self) -> str:
+        """pass, warn where it is well enough and could be better, fail."""
+        return "fail" if not self.well else "warn" if self.fix else "pass"
+
 
 def doctor(*, as_json: bool) -> None:
     settings = load_settings()
-    findings = list(examine(settings))
+    findings = [*examine(settings), *machine_findings(settings)]
     if as_json:
-        output.json_document([asdict(finding) for finding in findings])
+        output.json_document([{**asdict(each), "level": each.level} for each in findings])
     else:
-        rows = [("pass" if f.well else "fail", f.what, f.found, f.fix) for f in findings]
-        output.table(("", "what", "found", "fix"), rows)
+        rows = [{**asdict(each), "": each.level} for each in findings]
+        output.records(("", "what", "found"), rows, as_json=False, sentences=("fix",))
     ill = [finding.what for finding in findings if not finding.well]
     if ill:
         raise PermanentError(
@@ -57,6 +62,23 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _outside(settings)
     yield from (_root(root.path) for root in settings.roots)
     yield from (_suite(model, settings) for model in sorted({r.model for r in settings.roots}))
+
+
+def machine_findings(settings: Settings) -> Iterator[Finding]:
+    """What the host of the virtual machines lacks, where the file has any or speaks of it."""
+    from cloud_assets.machines.preflight.reading import look
+
+    try:
+        clusters = load_clusters()
+    except SettingsError as error:
+        fix = "mend the file; `ai-how validate` tells everything that is wrong with it"
+        yield Finding("clusters", False, error.problems[0], fix)
+        return
+    speaks_of_them = settings.machines != Settings().resolved(Path.cwd()).machines
+    if clusters.hpc or clusters.cloud or speaks_of_them:
+        output.note("looking at the host of the machines; a guest that KVM hangs takes 15 seconds")
+        for each in look(clusters, settings.machines):
+            yield Finding(each.what, each.level != "fail", each.found, each.fix)
 
 
 def _finding(what: str, well: bool, found: str, fix: str) -> Finding:
@@ -154,7 +176,6 @@ def _root(path: Path) -> Finding:
 
 def _suite(model: str, settings: Settings) -> Finding:
     from cloud_assets.evaluation.suite import read_suite
-    from resources.errors import SettingsError
 
     path = settings.evaluation.suites.get(model)
     if path is None:

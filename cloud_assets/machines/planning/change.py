@@ -58,6 +58,8 @@ class Rendering:
     """What the documents need of the host: its verdict on KVM, its CPUs, who may log in.
 
     `kinds` are those of machines that differ from `kind`, as each keeps the one it was made with.
+    `ssh_key` "" is one that nobody has yet: then `seeds` are the digests of what machines were told
+    at their first boot, which are taken for right. Nothing is to be made from such a plan.
     """
 
     kind: Kind
@@ -65,6 +67,7 @@ class Rendering:
     user: str
     ssh_key: str
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    seeds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from cloud_assets.settings import Evaluation, Ports, Registry, Root, Settings, S
 from cloud_assets.settings.platform import Kubernetes
 from cloud_assets.settings.serving import Serving
 from resources.errors import PermanentError
+from tests.cli.test_main import run
 from tests.doubles.kubernetes import kubeconfig
 
 
@@ -138,3 +139,53 @@ def test_what_is_ill_ends_in_an_error_that_names_it(
     with pytest.raises(PermanentError, match="root"):
         doctor.doctor(as_json=True)
     assert {"root"} <= {each["what"].split()[0] for each in json.loads(capsys.readouterr().out)}
+
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "clusters"
+#: A guest by KVM would take its time where there is one that hangs.
+PLATFORM = "platform: {{home: {}, machines: {{acceleration: tcg}}}}"
+
+
+def told(file: Path, *arguments: str) -> tuple[int, list[dict[str, object]]]:
+    code, out, _ = run("doctor", "--json", *arguments, AI_HOW_CLUSTER=str(file))
+    return code, json.loads(out)
+
+
+def test_with_clusters_the_host_of_the_machines_is_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text((EXAMPLES / "shared-gpu.yaml").read_text() + PLATFORM.format(tmp_path))
+    code, found = told(file)
+    named = {str(each["what"]).partition(" ")[0] for each in found}
+    assert code == 1
+    assert named >= {
+        "libvirt", "qemu-img", "dnsmasq", "SSH", "virtualisation", "iommu", "vfio-pci", "device",
+        "machines'", "pool", "image", "network",
+    }  # fmt: skip
+    assert {each["level"] for each in found} >= {"pass", "fail"}
+    assert [each for each in found if each["level"] == "fail" and not each["fix"]] == []
+
+
+def test_of_a_libvirt_elsewhere_only_what_is_of_here_is_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text("platform: {machines: {uri: 'qemu+tcp://127.0.0.1:1/system'}}\n")
+    code, found = told(file)
+    assert code == 1
+    assert [each["what"] for each in found][-2:] == ["libvirt", "SSH key"]
+
+
+def test_without_machines_no_host_of_them_is_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(f"platform: {{home: {tmp_path}}}\n")
+    assert "libvirt" not in {each["what"] for each in told(file)[1]}
+
+
+def test_clusters_with_mistakes_are_told_and_stop_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text("clusters: {hpc: {}}\n")
+    code, found = told(file)
+    assert (code, found[-1]["what"], found[-1]["level"]) == (1, "clusters", "fail")
+    assert "ai-how validate" in str(found[-1]["fix"])
+
+
+def test_what_could_be_better_is_no_failure() -> None:
+    assert Finding("virtualisation", True, "slow", "mend it").level == "warn"

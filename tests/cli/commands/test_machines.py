@@ -106,6 +106,17 @@ def test_a_file_without_clusters_needs_nothing(tmp_path: Path) -> None:
     assert "the file has no cloud cluster" in told
 
 
+def test_a_plan_needs_no_key_and_making_does(alone: Path) -> None:
+    (alone.parent / "key.pub").unlink()
+    code, printed, told = run(alone, "plan", "clusters")
+    assert (code, printed.endswith("10 to create\n")) == (3, True)
+    assert f"there is no public key {alone.parent / 'key.pub'} yet" in told
+    code, printed, told = run(alone, "cloud", "start")
+    assert (code, printed) == (1, "")
+    assert "read the public key of its machines' user" in told
+    assert "ssh-keygen" in told
+
+
 def test_a_wrong_file_is_told_by_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, "test:///default", hpc=hpc(name="a b"))
     code, printed, told = run(path, "plan", "clusters")

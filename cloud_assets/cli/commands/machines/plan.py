@@ -28,7 +28,12 @@ def plan(
     read = load_cluster_file(path)
     host = Host.of(read.platform.machines, read.clusters)
     with host.connected() as connection:
-        found = host.plan(connection, options)
+        found = host.outlook(connection, options)
+    if not host.has_key():
+        output.note(
+            f"there is no public key {host.settings.ssh_public_key} yet, without which nothing is "
+            "made: `ssh-keygen -t ed25519`, or name one by machines.ssh_public_key"
+        )
     shown = found.changes if whole else found.pending
     if target is not None:
         text = "\n".join(_lines(shown, form))
