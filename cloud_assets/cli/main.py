@@ -11,7 +11,7 @@ import typer
 
 from cloud_assets.cli import output
 from cloud_assets.cli.commands import gpu
-from cloud_assets.cli.groups import cluster_file, machines, services
+from cloud_assets.cli.groups import cluster_file, guests, machines, services
 from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
@@ -30,6 +30,7 @@ GROUPS = (
     (None, cluster_file.app),
     ("plan", machines.plan_app),
     ("vm", machines.vm_app),
+    (None, guests.app),
     ("hpc", machines.hpc_app),
     ("cloud", machines.cloud_app),
     *gpu.groups(),
