@@ -67,6 +67,12 @@ def piece(text: str) -> None:
     print(text, end="", flush=True)
 
 
+def raw(written: bytes) -> None:
+    """Bytes as they come, there at once."""
+    sys.stdout.buffer.write(written)
+    sys.stdout.buffer.flush()
+
+
 def note(text: str) -> None:
     """One line for the person, not for the pipe."""
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`ssh`: into one machine."""
+"""`ssh`, `console` and `snapshot`: into one machine, and back to how machines were."""
 
 from typing import Annotated
 
@@ -23,3 +23,22 @@ def ssh(
     from cloud_assets.cli.commands.guests.ssh import ssh
 
     ssh(name, command or (), only_print=only_print)
+
+
+@app.command()
+def console(
+    name: Name,
+    lines: Annotated[
+        int | None, typer.Option("--lines", "-n", min=1, help="Print so many lines of its log.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print its log as it grows, until it is off.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take the console from whoever is at it.")
+    ] = False,
+) -> None:
+    """Be at a machine's serial console until Ctrl-]; where there is no terminal print its log."""
+    from cloud_assets.cli.commands.guests.console import console
+
+    console(name, lines=lines, follow=follow, force=force)
