@@ -11,7 +11,7 @@ import typer
 
 from cloud_assets.cli import output
 from cloud_assets.cli.commands import gpu
-from cloud_assets.cli.groups import cluster_file, guests, machines, services
+from cloud_assets.cli.groups import cluster_file, guests, machines, services, snapshots
 from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
@@ -31,6 +31,7 @@ GROUPS = (
     ("plan", machines.plan_app),
     ("vm", machines.vm_app),
     (None, guests.app),
+    ("snapshot", snapshots.app),
     ("hpc", machines.hpc_app),
     ("cloud", machines.cloud_app),
     *gpu.groups(),
