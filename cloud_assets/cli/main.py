@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from cloud_assets.cli import output
-from cloud_assets.cli.commands import gpu
-from cloud_assets.cli.groups import cluster_file, guests, machines, services, snapshots
+from cloud_assets.cli.groups import cluster_file, guests, inventory, machines, services, snapshots
 from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
@@ -34,7 +33,7 @@ GROUPS = (
     ("snapshot", snapshots.app),
     ("hpc", machines.hpc_app),
     ("cloud", machines.cloud_app),
-    *gpu.groups(),
+    *inventory.groups(),
 )
 for word, commands in GROUPS:
     app.add_typer(commands, name=word)
