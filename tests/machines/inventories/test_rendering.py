@@ -90,6 +90,8 @@ def test_ansible_reads_both_forms_alike(name: str, tmp_path: Path) -> None:
     both = [
         listed(rendered(inventory, form), tmp_path / f"hosts.{form}") for form in ("ini", "yaml")
     ]
+    # In YAML every group stands below `all`, as in Kubespray's own example; it is the same set.
+    assert [read.pop("all")["children"][0] for read in both] == ["ungrouped", "ungrouped"]
     assert both[0] == both[1]
     for host, said in both[0]["_meta"]["hostvars"].items():
         assert said == {**inventory.hosts[host], **inventory.variables}
