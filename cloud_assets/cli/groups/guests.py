@@ -1,4 +1,4 @@
-"""`ssh`, `console` and `snapshot`: into one machine, and back to how machines were."""
+"""`ssh` and `console`: into one machine."""
 
 from typing import Annotated
 
@@ -13,7 +13,8 @@ Name = Annotated[str, typer.Argument(help="A machine that `ai-how vm status` lis
 def ssh(
     name: Name,
     command: Annotated[
-        list[str] | None, typer.Argument(help="What to run there, after `--`; a shell without.")
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND…]", help="What to run there; a shell without."),
     ] = None,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the command line; run nothing.")
