@@ -58,7 +58,7 @@ system-start: $(STAMP) ## start both clusters
 	@$(AI_HOW) system start $(CONFIG)
 
 system-stop: $(STAMP) ## stop both
-	@$(AI_HOW) system stop $(CONFIG)
+	@$(AI_HOW) system stop $(CONFIG) $(FORCED)
 
 system-deploy: system-start ## the same as their start
 

@@ -27,7 +27,7 @@ TARGETS = {
     "cloud-cluster-destroy": "ai-how cloud destroy C F",
     "cloud-cluster-status": "ai-how cloud status C",
     "system-start": "ai-how system start C",
-    "system-stop": "ai-how system stop C",
+    "system-stop": "ai-how system stop C F",
     "system-deploy": "ai-how system start C",
     "system-status": "ai-how system status C",
     "system-destroy": "ai-how system destroy C F",

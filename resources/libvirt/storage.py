@@ -186,6 +186,9 @@ def _document(name: str, capacity: int, kind: str, backing: Mapping[str, str] | 
     ElementTree.SubElement(root, "capacity", unit="bytes").text = str(capacity)
     target = ElementTree.SubElement(root, "target")
     ElementTree.SubElement(target, "format", type=kind)
+    if kind == "qcow2":
+        # libvirt's default is the format of old, which cannot grow while it has snapshots.
+        ElementTree.SubElement(target, "compat").text = "1.1"
     if backing:
         below = ElementTree.SubElement(root, "backingStore")
         ElementTree.SubElement(below, "path").text = backing["path"]
