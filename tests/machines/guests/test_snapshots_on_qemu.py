@@ -96,6 +96,22 @@ def test_a_disk_with_snapshots_grows_as_the_file_says(made: Made) -> None:
     assert len(made.kept()) == 2
 
 
+def test_settings_go_back_with_the_machine_and_a_plan_sees_it(made: Made) -> None:
+    create(made)
+    [cluster] = made.desired.clusters
+    more = tuple(replace(each, vcpus=2) for each in cluster.machines)
+    changed = Desired((replace(cluster, machines=more),))
+    made.lab.apply(changed)
+    for each in BOTH:
+        lifecycle.stop(made.lab.connection, each, patience=1, force=True)
+    lifecycle.start(made.lab.connection, LEADER, patience=None)
+    assert made.lab.pending(changed) == []
+    snapshots.revert(made.lab.connection, BOTH, "here", told=nobody)
+    assert made.states() == {LEADER: "running", WORKER: "off"}
+    assert made.lab.pending(made.desired) == []
+    assert {name for name, _ in made.lab.pending(changed)} == set(BOTH)
+
+
 def test_a_new_disk_has_none(made: Made, tmp_path: Path) -> None:
     create(made)
     other = tmp_path / "other.qcow2"
