@@ -1,4 +1,4 @@
-"""Snapshots of machines as we make them, on QEMU's driver: with a seed, with memory, planned."""
+"""Machines as we make them, on QEMU's driver: their snapshots, and as whom ssh knows them."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pytest
 
 from cloud_assets.machines.applying import lifecycle, teardown
 from cloud_assets.machines.desired import Desired
-from cloud_assets.machines.guests import snapshots
-from resources.libvirt import Connection, observe
+from cloud_assets.machines.guests import login, reach, snapshots
+from resources.libvirt import Connection, observation, observe
 from tests.hypervisor.cell import Hypervisor
 from tests.machines.conftest import RENDERING, SMALL, Lab, hpc, wanted
 
@@ -123,3 +123,23 @@ def test_a_new_disk_has_none(made: Made, tmp_path: Path) -> None:
     results = made.lab.apply(desired, allow_data_loss=True)
     assert [each.error for each in results if each.error] == []
     assert made.kept() == [(LEADER, "here", "running")]
+
+
+def test_a_machine_is_known_by_its_disk_and_not_by_its_name(made: Made, tmp_path: Path) -> None:
+    """Its address is kept for it, before it ever asked."""
+    lab = made.lab
+
+    def known() -> tuple[str, str]:
+        found = observation.domain(lab.connection, WORKER)
+        assert found is not None
+        return login.alias(lab.connection, found), reach.address(lab.connection, found)
+
+    before, address = known()
+    uuid, _, moment = before.partition(".")
+    assert (uuid, address) == (made.desired.clusters[0].machines[1].uuid, "192.168.100.11")
+    assert float(moment) > 0
+    lifecycle.start(lab.connection, WORKER, patience=None)
+    assert known() == (before, address)
+    teardown.destroy(lab.connection, made.desired.clusters[0], logs=tmp_path / "first")
+    lab.apply(made.desired)
+    assert known()[0] != before
