@@ -45,19 +45,10 @@ def create(
     Raises AlreadyThere where one has a snapshot of that name, and NeedsRepair where one runs with
     what cannot be kept; nothing is done then.
     """
-    found = [lifecycle.found(connection, each) for each in machines]
-    for domain in found:
-        _require_keepable(domain)
-    for each in listed(connection, machines):
-        if each.name == name:
-            raise AlreadyThere(
-                "the host", f"keep {each.machine} as it is",
-                f"there is a snapshot {name} of it already",
-                hint=f"choose another name, or `ai-how snapshot delete {each.machine} {name}`",
-            )  # fmt: skip
+    require_creatable(connection, machines, name)
     made: list[Domain] = []
     try:
-        for domain in found:
+        for domain in [lifecycle.found(connection, each) for each in machines]:
             snapshots.create(connection, domain.identity, name, description=description)
             made.append(domain)
             told(domain.name)
@@ -72,7 +63,7 @@ def revert(connection: Connection, machines: Sequence[str], name: str, *, told: 
 
     Raises NotFound where one has no snapshot of that name; nothing is done then.
     """
-    _require(connection, machines, name)
+    require_revertible(connection, machines, name)
     for each in machines:
         snapshots.revert(connection, lifecycle.found(connection, each).identity, name)
         told(each)
@@ -90,7 +81,21 @@ def delete(
     return tuple(gone)
 
 
-def _require(connection: Connection, machines: Sequence[str], name: str) -> None:
+def require_creatable(connection: Connection, machines: Sequence[str], name: str) -> None:
+    """Raises what `create` does before it does anything."""
+    for each in machines:
+        _require_keepable(lifecycle.found(connection, each))
+    for kept in listed(connection, machines):
+        if kept.name == name:
+            raise AlreadyThere(
+                "the host", f"keep {kept.machine} as it is",
+                f"there is a snapshot {name} of it already",
+                hint=f"choose another name, or `ai-how snapshot delete {kept.machine} {name}`",
+            )  # fmt: skip
+
+
+def require_revertible(connection: Connection, machines: Sequence[str], name: str) -> None:
+    """Raises what `revert` does before it does anything."""
     have = {each.machine for each in listed(connection, machines) if each.name == name}
     lacking = [each for each in machines if each not in have]
     if lacking:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cloud_assets.cli import output
+from cloud_assets.cli.commands.guests import snapshot_runs
 from cloud_assets.machines.guests import reach, snapshots
 from cloud_assets.machines.guests.snapshots import Kept
 from cloud_assets.machines.host import Host
@@ -14,6 +15,8 @@ from cloud_assets.settings_file import load_cluster_file
 from resources.errors import NeedsRepair, UsageError
 from resources.libvirt import Connection, observation
 
+#: Whether a run has done it: the action, the snapshot, what it is for.
+ByARun = Callable[[str, str, str], bool]
 COLUMNS = ("machine", "name", "state", "created", "current", "description")
 
 
@@ -42,18 +45,20 @@ def create(words: Sequence[str], cluster: str, *, description: str, as_json: boo
     """Under the name that is given, or under the time."""
     asked = Asked.of(words, cluster)
     name = asked.name or datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    with _machines(asked) as (connection, machines):
-        snapshots.create(
-            connection, machines, name, description=description,
-            told=lambda each: output.note(f"{each}: kept as {name}"),
-        )  # fmt: skip
+    with _machines(asked) as (connection, machines, by_a_run):
+        snapshots.require_creatable(connection, machines, name)
+        if not by_a_run("create", name, description):
+            snapshots.create(
+                connection, machines, name, description=description,
+                told=lambda each: output.note(f"{each}: kept as {name}"),
+            )  # fmt: skip
         made = [each for each in snapshots.listed(connection, machines) if each.name == name]
     _show(made, as_json=as_json)
 
 
 def listed(words: Sequence[str], cluster: str, *, as_json: bool) -> None:
     asked = Asked.of(words, cluster)
-    with _machines(asked) as (connection, machines):
+    with _machines(asked) as (connection, machines, _):
         found = snapshots.listed(connection, machines)
     chosen = [each for each in found if asked.name in ("", each.name)]
     if not chosen and not as_json:
@@ -67,17 +72,19 @@ def revert(
 ) -> None:
     """To that snapshot, or to the newest. `confirmed` is asked with a sentence first."""
     asked = Asked.of(words, cluster)
-    with _machines(asked) as (connection, machines):
+    with _machines(asked) as (connection, machines, by_a_run):
         found = snapshots.listed(connection, machines)
         name = asked.name or _newest(found, machines)
         told = f"take {', '.join(machines)} back to {name}? What they wrote since then is lost"
         if not confirmed(told):
             output.note("nothing was done")
             return
-        snapshots.revert(
-            connection, machines, name,
-            told=lambda each: output.note(f"{each}: as it was at {name}"),
-        )  # fmt: skip
+        snapshots.require_revertible(connection, machines, name)
+        if not by_a_run("revert", name, ""):
+            snapshots.revert(
+                connection, machines, name,
+                told=lambda each: output.note(f"{each}: as it was at {name}"),
+            )  # fmt: skip
         rows = [{"machine": each, "name": name, "state": _state(connection, each)}
                 for each in machines]  # fmt: skip
     output.records(("machine", "name", "state"), rows, as_json=as_json)
@@ -87,10 +94,13 @@ def delete(words: Sequence[str], cluster: str, *, as_json: bool) -> None:
     asked = Asked.of(words, cluster)
     if not asked.name:
         raise UsageError("there is no snapshot to delete", hint="`ai-how snapshot list` names them")
-    with _machines(asked) as (connection, machines):
-        gone = snapshots.delete(
-            connection, machines, asked.name, told=lambda each: output.note(f"{each}: deleted")
-        )
+    with _machines(asked) as (connection, machines, by_a_run):
+        found = snapshots.listed(connection, machines)
+        gone = [each.machine for each in found if each.name == asked.name]
+        if gone and not by_a_run("delete", asked.name, ""):
+            snapshots.delete(
+                connection, machines, asked.name, told=lambda each: output.note(f"{each}: deleted")
+            )
     if as_json:
         output.json_document([{"machine": each, "name": asked.name} for each in gone])
     elif not gone:
@@ -98,16 +108,21 @@ def delete(words: Sequence[str], cluster: str, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _machines(asked: Asked) -> Iterator[tuple[Connection, list[str]]]:
-    """A connection, and the machines that are meant; those of a cluster that were made."""
+def _machines(asked: Asked) -> Iterator[tuple[Connection, list[str], ByARun]]:
+    """A connection, the machines that are meant, of a cluster those that were made, and a run."""
     read = load_cluster_file()
     host = Host.of(read.platform.machines, read.clusters)
     with host.connected() as connection:
         if asked.machine:
             reach.known(connection, asked.machine, host.desired)
-            yield connection, [asked.machine]
+            names = [asked.machine]
         else:
-            yield connection, _of_cluster(connection, host, asked.cluster)
+            names = _of_cluster(connection, host, asked.cluster)
+
+        def by_a_run(action: str, name: str, description: str) -> bool:
+            return snapshot_runs.done(read.platform, host, action, names, name, description)
+
+        yield connection, names, by_a_run
 
 
 def _of_cluster(connection: Connection, host: Host, kind: str) -> list[str]:
