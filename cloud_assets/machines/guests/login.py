@@ -53,6 +53,7 @@ def trust(login: Login, alias: str) -> list[str]:
         f"UserKnownHostsFile={quoted}",
         f"HostKeyAlias={alias}",
         "StrictHostKeyChecking=accept-new",
+        "HashKnownHosts=no",
     )
     return [part for word in words for part in ("-o", word)]
 
