@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help setup demo up down test test-cluster test-machines test-slurm testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-23s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with everything pinned in requirements.txt
 
@@ -61,3 +61,5 @@ testbed-down: $(STAMP) ## end that cluster without a trace
 
 lock: ## resolve requirements.txt anew from pyproject.toml
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh ./setup.sh lock
+
+include clusters.mk

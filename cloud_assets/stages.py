@@ -24,6 +24,7 @@ STAGES = (
 
 RELEASE_JOB = "release_checkpoint"
 ENDPOINT_JOB = "converge_endpoints"
+SNAPSHOT_JOB, SNAPSHOT_STEP = "machine_snapshots", "snapshot"
 SERVICES_JOB = "converge_services"
 MACHINES_JOB = "converge_machines"
 SWITCH_JOB = "switch_gpu"

@@ -59,6 +59,8 @@ def _is_option(parameter: Parameter) -> bool:
 
 
 def _argument(parameter: Parameter) -> str:
+    if parameter.metavar:
+        return str(parameter.metavar)
     return (parameter.name or "").upper() + ("…" if parameter.nargs == -1 else "")
 
 

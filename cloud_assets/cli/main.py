@@ -4,14 +4,14 @@ Commands import what they need when they run, so that `--help` is there at once.
 """
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cloud_assets.cli import output
-from cloud_assets.cli.commands import gpu
-from cloud_assets.cli.groups import cluster_file, machines, services
+from cloud_assets.cli.groups import cluster_file, guests, inventory, machines, services, snapshots
 from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
@@ -19,7 +19,6 @@ app = typer.Typer(
     name="ai-how",
     help="From a training checkpoint to a measured, promoted endpoint.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -30,9 +29,11 @@ GROUPS = (
     (None, cluster_file.app),
     ("plan", machines.plan_app),
     ("vm", machines.vm_app),
+    (None, guests.app),
+    ("snapshot", snapshots.app),
     ("hpc", machines.hpc_app),
     ("cloud", machines.cloud_app),
-    *gpu.groups(),
+    *inventory.groups(),
 )
 for word, commands in GROUPS:
     app.add_typer(commands, name=word)
@@ -166,34 +167,67 @@ def rollback(
     rollback(model, reason=reason, as_json=as_json)
 
 
+class Level(StrEnum):
+    """From which level on a log tells."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
 @app.callback()
 def _settings(
     cluster: Annotated[
         Path | None,
         typer.Option(help="The settings file.", envvar="AI_HOW_CLUSTER", show_envvar=True),
     ] = None,
+    log_level: Annotated[
+        Level | None,
+        typer.Option(case_sensitive=False, help="Log to standard error from this level on."),
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Log to this file instead; from INFO on, if not said.")
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log everything, as `--log-level DEBUG` does.")
+    ] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="Taken as before; there is no state file, libvirt is asked.")
+    ] = None,
 ) -> None:
     if cluster is not None:
         import os
 
         os.environ["AI_HOW_CLUSTER"] = str(cluster)
+    if state is not None:
+        output.note(f"{state} is not used: there is no state file, libvirt itself is asked")
+    if log_level or log_file or verbose:
+        from cloud_assets.cli import log
+
+        log.begin("DEBUG" if verbose else (log_level or Level.INFO), log_file)
 
 
 def main() -> None:
     """Run the command line; every expected failure ends in `error: …` and a hint."""
     try:
         app()
-    except UsageError as error:
-        output.error(error)
-        sys.exit(2)
     except AiHowError as error:
         output.error(error)
-        sys.exit(1)
+        _log_end(error)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+
+
+def _log_end(error: AiHowError) -> None:
+    from cloud_assets.cli import log
+
+    log.ended(error)
 
 
 if __name__ == "__main__":

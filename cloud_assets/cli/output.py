@@ -22,6 +22,7 @@ STYLES = {
     "rejected": "red", "refused": "red", "fail": "red", "failed": "red", "stopped": "red",
     "held": "yellow", "waiting": "yellow", "undecided": "yellow", "starting": "yellow",
     "absent": "yellow", "off": "yellow", "crashed": "red", "paused": "yellow", "warn": "yellow",
+    "partial": "yellow", "conflict": "bold red",
 }  # fmt: skip
 
 CHANGES = {"+": "green", "~": "yellow", "-": "red", "-/+": "bold red", "withheld:": "magenta"}
@@ -65,6 +66,12 @@ def changed_line(text: str) -> None:
 def piece(text: str) -> None:
     """A piece of a streamed answer, shown at once."""
     print(text, end="", flush=True)
+
+
+def raw(written: bytes) -> None:
+    """Bytes as they come, there at once."""
+    sys.stdout.buffer.write(written)
+    sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:
@@ -135,8 +142,10 @@ def _grown(tree: "Tree", below: Iterable[Branch]) -> "Tree":
 def _branch(each: Branch, style: str) -> "Text":
     from rich.text import Text
 
-    line = _styled(each.state) if each.state else Text()
-    return line.append(" " if each.state else "").append(cell(each.text), style)
+    line = Text()
+    if each.state:
+        line.append_text(_styled(each.state)).append(" ")
+    return line.append(cell(each.text), style)
 
 
 def records(

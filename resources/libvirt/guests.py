@@ -4,10 +4,13 @@ Reading is all that happens here, so domains of others may be asked for, too.
 """
 
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from resources.errors import NeedsRepair
 from resources.libvirt import parsing
@@ -15,6 +18,7 @@ from resources.libvirt.api.connection import Connection
 from resources.libvirt.api.failures import SYSTEM, NotFound
 
 _TAIL_BYTES = 1 << 16
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,34 @@ def console_tail(connection: Connection, name: str, *, lines: int = 20) -> str:
 
     Raises NeedsRepair where the domain has no such file, or this machine or user cannot read it.
     """
+    with _console_log(connection, name) as log:
+        return _last(log, lines)
+
+
+def console_lines(
+    connection: Connection, name: str, *, lines: int, is_over: Callable[[], bool]
+) -> Iterator[str]:
+    """The last lines of that file, then what is added to it until `is_over`, in pieces.
+
+    A machine that is started anew begins the file anew, which is read from its beginning then.
+    """
+    with _console_log(connection, name) as log:
+        yield _last(log, lines) + "\n"
+        while True:
+            ended = is_over()
+            if os.fstat(log.fileno()).st_size < log.tell():
+                log.seek(0)
+            added = log.read(_TAIL_BYTES)
+            if added:
+                yield added.decode("utf-8", "replace").replace("\r", "")
+            elif ended:
+                return
+            else:
+                time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _console_log(connection: Connection, name: str) -> Iterator[BinaryIO]:
     action = f"read the console of {name}"
     with connection.translated(action):
         xml = connection.handle().lookupByName(name).XMLDesc(0)
@@ -84,14 +116,18 @@ def console_tail(connection: Connection, name: str, *, lines: int = 20) -> str:
         raise NeedsRepair(SYSTEM, action, "it is written to no file", hint=hint)
     try:
         with Path(path).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            text = log.read(_TAIL_BYTES).decode("utf-8", "replace")
+            yield log
     except FileNotFoundError as error:
         hint = "start the domain; on another machine read it there"
         raise NotFound(SYSTEM, action, f"there is no {path} here", hint=hint) from error
     except OSError as error:
         hint = f"let this user read {path}"
         raise NeedsRepair(SYSTEM, action, str(error), hint=hint) from error
+
+
+def _last(log: BinaryIO, lines: int) -> str:
+    log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    text = log.read(_TAIL_BYTES).decode("utf-8", "replace")
     return "\n".join(text.replace("\r", "").splitlines()[-lines:])
 
 

@@ -32,6 +32,13 @@ def define(connection: Connection, xml: str) -> Outcome:
     return objects.outcome(before, after)
 
 
+def reservations(connection: Connection, name: str) -> tuple[Reservation, ...]:
+    """The addresses that a network keeps, whosever it is. Raises NotFound."""
+    with connection.translated(f"look at the network {name}"):
+        xml = connection.handle().networkLookupByName(name).XMLDesc(0)
+    return parsing.network(xml).reservations
+
+
 def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> bool:
     """Whether that changed anything: the network starts with the hypervisor, or not."""
     action = f"set the autostart of the network {identity.name}"

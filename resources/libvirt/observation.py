@@ -50,6 +50,15 @@ def version(connection: Connection) -> str:
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
+def machines(connection: Connection) -> Observation:
+    """Domains and devices alone, for which no file system is asked: a pool's may hang."""
+    with connection.translated("list its domains"):
+        found = those_there(connection, connection.handle().listAllDomains(), _domain)
+    return Observation(
+        domains=tuple(sorted(found, key=lambda each: each.name)), devices=pci_devices(connection)
+    )
+
+
 def pci_devices(connection: Connection) -> tuple[PciDevice, ...]:
     """The PCI devices of the machine by address; none where the driver knows of no devices."""
     wanted = connection.libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV

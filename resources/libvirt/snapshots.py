@@ -51,7 +51,7 @@ def revert(connection: Connection, identity: Identity, name: str) -> None:
     found = _get(connection, identity, action)
     wanted = _snapshot(connection, found, name, action)
     if wanted is None:
-        hint = "`virsh snapshot-list` shows those that are there"
+        hint = "`ai-how snapshot list` shows those that are there"
         raise NotFound(SYSTEM, action, "there is no such snapshot", hint=hint)
     with connection.translated(action):
         found.revertToSnapshot(wanted, 0)
@@ -67,6 +67,16 @@ def delete(connection: Connection, identity: Identity, name: str) -> bool:
     with connection.translated(action):
         unwanted.delete(0)
     return True
+
+
+def forget(connection: Connection, identity: Identity) -> None:
+    """Drop libvirt's records of them, whose disk is gone."""
+    action = f"forget the snapshots of {identity.name}"
+    found = _get(connection, identity, action)
+    flags = connection.libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+    with connection.translated(action):
+        for each in found.listAllSnapshots(0):
+            each.delete(0 if connection.is_test_driver else flags)
 
 
 def _read(found: Any) -> Snapshot:

@@ -151,6 +151,16 @@ def download(connection: Connection, pool: Identity, name: str) -> bytes:
     return b"".join(pieces)
 
 
+def written(connection: Connection, path: str) -> str:
+    """When a volume's file was last written, in seconds of the epoch; "" where nobody can tell."""
+    try:
+        with connection.translated(f"look at the volume {path}"):
+            xml = connection.handle().storageVolLookupByPath(path).XMLDesc(0)
+    except NotFound:
+        return ""
+    return parsing.element(xml, "volume").findtext("target/timestamps/mtime") or ""
+
+
 def delete_volume(connection: Connection, pool: Identity, name: str) -> bool:
     """Remove it with its content; whether it was there."""
     action = f"delete the volume {name} of {pool.name}"
@@ -176,6 +186,9 @@ def _document(name: str, capacity: int, kind: str, backing: Mapping[str, str] | 
     ElementTree.SubElement(root, "capacity", unit="bytes").text = str(capacity)
     target = ElementTree.SubElement(root, "target")
     ElementTree.SubElement(target, "format", type=kind)
+    if kind == "qcow2":
+        # libvirt's default is the format of old, which cannot grow while it has snapshots.
+        ElementTree.SubElement(target, "compat").text = "1.1"
     if backing:
         below = ElementTree.SubElement(root, "backingStore")
         ElementTree.SubElement(below, "path").text = backing["path"]

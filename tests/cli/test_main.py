@@ -178,3 +178,44 @@ def test_colour_is_left_out_where_it_is_not_wanted(
 
 def test_nothing_is_coloured_in_a_pipe(cluster: Path) -> None:
     assert "\x1b" not in run("doctor", cluster=cluster)[1]
+
+
+def test_a_log_goes_to_standard_error_and_leaves_the_data_alone(cluster: Path) -> None:
+    code, out, err = run("-v", "status", "--json", cluster=cluster)
+    assert (code, out) == (0, "[]\n")
+    assert " INFO ai-how: -v status --json\n" in err
+
+
+def test_a_log_goes_to_a_file_with_the_end_of_the_command(cluster: Path) -> None:
+    file = cluster.parent / "logs" / "ai-how.log"
+    code, out, err = run("--log-file", str(file), "logs", "nothing", cluster=cluster)
+    assert (code, out) == (1, "")
+    assert "ai-how: " not in err
+    assert "ended by an error: " in file.read_text()
+
+
+def test_a_level_is_taken_in_any_case_and_an_unknown_one_is_not(cluster: Path) -> None:
+    _, _, err = run("--log-level", "warning", "status", cluster=cluster)
+    assert err == "the platform is down; `ai-how up` starts it\n"
+    assert run("--log-level", "loud", "status", cluster=cluster)[0] == 2
+
+
+def test_a_log_that_cannot_be_written_is_told(cluster: Path) -> None:
+    code, out, err = run("--log-file", str(cluster / "log"), "status", cluster=cluster)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: no log can be written to {cluster / 'log'}")
+
+
+def test_a_state_file_of_old_scripts_is_taken_and_not_used(cluster: Path) -> None:
+    code, out, err = run("--state", "output/state.json", "status", "--json", cluster=cluster)
+    assert (code, out) == (0, "[]\n")
+    assert err == "output/state.json is not used: there is no state file, libvirt itself is asked\n"
+
+
+def test_a_shell_is_told_how_to_complete() -> None:
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("ai-how"), "--show-completion", "bash"],
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "complete -o default -F _ai_how_completion ai-how" in ended.stdout

@@ -99,7 +99,7 @@ class Shell:
 def checkout_in(directory: Path) -> Path:
     """What a reader has in front of them, with this interpreter's environment as its `.venv`."""
     pins = ("requirements.txt", "requirements-libvirt.txt")
-    for name in ("Makefile", "setup.sh", *pins, "pyproject.toml", "examples"):
+    for name in ("Makefile", "clusters.mk", "setup.sh", *pins, "pyproject.toml", "examples"):
         (directory / name).symlink_to(REPOSITORY / name)
     (directory / ".venv").symlink_to(sys.prefix)
     return directory

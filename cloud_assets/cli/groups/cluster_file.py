@@ -62,7 +62,7 @@ def topology(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw the clusters with their networks, virtual machines and GPUs, as the file has them."""
+    """Draw the clusters of the file with their machines and GPUs, and how libvirt has them now."""
     from cloud_assets.cli.commands.topology import topology
 
     topology(config, as_json=as_json)

@@ -13,11 +13,13 @@ from resources.errors import ExternalError
 from resources.libvirt import (
     Connection,
     Identity,
+    NotFound,
     Outcome,
     Unsupported,
     domains,
     observation,
     seed,
+    snapshots,
     storage,
 )
 
@@ -65,6 +67,8 @@ class Making:
     def _clear(self) -> None:
         self._say("stop")
         domains.destroy(self.connection, self.drawn.identity)
+        with suppress(NotFound):
+            snapshots.forget(self.connection, self.drawn.identity)
         for name in volumes_of(self.name):
             storage.delete_volume(self.connection, self.pool, name)
 

@@ -3,6 +3,7 @@
 libvirt's errors become errors of ours here and nowhere else; what they mean is left to `failures`.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import Any, Self
 from resources.libvirt.api import bindings
 from resources.libvirt.api.failures import Failure, error
 
+_log = logging.getLogger(__name__)
 _KEEPALIVE_SECONDS, _KEEPALIVE_MISSED = 5, 3
 
 #: Called with one sentence when the connection is lost.
@@ -66,6 +68,7 @@ class Connection:
     def translated(self, action: str) -> Iterator[None]:
         """Within, libvirt's errors are ours: `libvirt could not ACTION: its reason`."""
         libvirt = self.libvirt
+        _log.debug("%s: %s", self.uri, action)
         try:
             yield
         except libvirt.libvirtError as failure:

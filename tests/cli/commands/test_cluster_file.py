@@ -1,4 +1,4 @@
-"""`validate`, `render` and `topology` from outside: what they print where, and how they end."""
+"""`validate` and `render` from outside: what they print where, and how they end."""
 
 import json
 from collections.abc import Callable
@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 
 from cloud_assets.cli.commands import cluster_file
-from cloud_assets.cli.commands.topology import branches
 from cloud_assets.machines.preflight import reading
 from cloud_assets.machines.preflight.reading import devices
-from cloud_assets.machines.spec import desired
-from cloud_assets.settings_file import read_cluster_file
 from resources.errors import PermanentError
 from tests.cli.test_main import run
 from tests.resources.host.tree import Tree
@@ -103,29 +100,6 @@ def test_only_the_spelling_can_be_looked_at(tmp_path: Path, text: str, code: int
     path.write_text(text)
     ended, out, _ = run("render", str(path), "--validate-only")
     assert (ended, out) == (code, "")
-
-
-def test_the_topology_is_a_tree() -> None:
-    code, out, err = run("topology", "-c", str(SHARED))
-    assert (code, err) == (0, "")
-    lines = out.splitlines()
-    assert lines[0] == "hpc: 192.168.100.0/24 on virbr100"
-    assert lines[-1] == "└── 0000:01:00.0: hpc-compute-01 or cloud-gpu-worker-01, one at a time"
-
-
-def test_the_topology_is_json_too() -> None:
-    code, out, _ = run("topology", "-c", str(SHARED), "--json")
-    found = json.loads(out)
-    assert code == 0
-    assert [each["network"]["bridge"] for each in found["clusters"]] == ["virbr100", "virbr200"]
-    assert found["gpus"] == {"0000:01:00.0": ["hpc-compute-01", "cloud-gpu-worker-01"]}
-
-
-def test_states_of_domains_stand_before_their_names() -> None:
-    read = read_cluster_file(SHARED)
-    found = desired(read.clusters, read.platform.machines)
-    hpc, *_ = branches(found, {"hpc-controller": "running"})
-    assert [each.state for each in hpc.below] == ["running", ""]
 
 
 def test_what_has_no_effect_is_a_warning_by_its_line(tmp_path: Path) -> None:

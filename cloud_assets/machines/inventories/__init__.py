@@ -1,0 +1,1 @@
+"""Ansible's inventories of clusters: `groups` says who is in which, `rendering` writes them."""
