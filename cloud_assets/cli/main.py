@@ -11,7 +11,7 @@ import typer
 
 from cloud_assets.cli import output
 from cloud_assets.cli.commands import gpu
-from cloud_assets.cli.groups import cluster_file, machines, services
+from cloud_assets.cli.groups import cluster_file, machines, services, system
 from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
@@ -32,6 +32,7 @@ GROUPS = (
     ("vm", machines.vm_app),
     ("hpc", machines.hpc_app),
     ("cloud", machines.cloud_app),
+    ("system", system.app),
     *gpu.groups(),
 )
 for word, commands in GROUPS:
