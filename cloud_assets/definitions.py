@@ -39,11 +39,9 @@ release_job = dg.define_asset_job(
     description="One checkpoint through all stages.",
 )
 endpoint_job = dg.define_asset_job(
-    keys.ENDPOINT_JOB,
-    selection=[serving.endpoint],
-    executor_def=dg.in_process_executor,
+    keys.ENDPOINT_JOB, selection=[serving.endpoint], executor_def=dg.in_process_executor,
     description="Every champion up and behind its endpoint, nothing left over.",
-)
+)  # fmt: skip
 
 
 def build(settings: Settings, clusters: Clusters | None = None) -> dg.Definitions:

@@ -157,6 +157,9 @@ def _retry(graph: DagsterGraphQL, run: Run) -> str:
 
 
 def _holds_up(run: Run, waiting: str) -> bool:
-    return run.job in _IN_TURN and run.run_id != waiting and run.status not in ("QUEUED",) and (
-        not run.finished
+    return (
+        run.job in _IN_TURN
+        and run.run_id != waiting
+        and run.status not in ("QUEUED",)
+        and (not run.finished)
     )

@@ -26,7 +26,8 @@ class Form(StrEnum):
 Name = Annotated[str, typer.Argument(help="A machine that `ai-how vm status` lists.")]
 Force = Annotated[bool, typer.Option("--force", help="Cut the power instead of asking the guest.")]
 NoDrain = Annotated[
-    bool, typer.Option("--no-drain", help="Do not empty nodes first; jobs and pods end as they are.")
+    bool,
+    typer.Option("--no-drain", help="Do not empty nodes first; jobs and pods end as they are."),
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it answers.")]
 Format = Annotated[Form, typer.Option("--format", "-f", help="How to print it.")]
@@ -88,9 +89,7 @@ def vm_start(
 
 
 @vm_app.command("stop")
-def vm_stop(
-    name: Name, force: Force = False, reason: Reason = "", as_json: Json = False
-) -> None:
+def vm_stop(name: Name, force: Force = False, reason: Reason = "", as_json: Json = False) -> None:
     """Press a machine's power button, and cut it off where it does not react."""
     from cloud_assets.cli.commands.machines.vm import stop
 

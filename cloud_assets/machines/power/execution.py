@@ -153,9 +153,7 @@ def _require_success(failed: Sequence[tuple[Record, AiHowError]]) -> None:
     if not others:
         raise error
     action = f"{record.action} {record.machine}"
-    raise PermanentError(
-        "the host", action, str(error), hint=f"{others} failed, too"
-    ) from error
+    raise PermanentError("the host", action, str(error), hint=f"{others} failed, too") from error
 
 
 def _reopen(connection: Connection, cluster: Cluster, ground: Ground) -> None:

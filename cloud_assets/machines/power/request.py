@@ -83,10 +83,9 @@ def waves(
     Of a cluster those start that start with it, and after a restart those that ran before.
     """
     if cluster is None:
-        both = (Wave("stop", request.machines), Wave("start", request.machines))
-        chosen = {Action.stop: both[:1], Action.start: both[1:]}
-        return chosen.get(request.action, both)
-    leader, *workers = (each for each in cluster.machines)
+        stop, start = Wave("stop", request.machines), Wave("start", request.machines)
+        return _chosen(request.action, (stop,), (start,))
+    leader, *workers = cluster.machines
     names = tuple(each.name for each in workers if each.name in there)
     first = (leader.name,) if leader.name in there else ()
     going = (Wave("stop", names), Wave("stop", first))
@@ -96,6 +95,10 @@ def waves(
         replace(each, action="start", machines=tuple(n for n in each.machines if n in come))
         for each in reversed(going)
     )
-    chosen = {Action.stop: going, Action.start: coming}
-    found = chosen.get(request.action, (*going, *coming))
-    return tuple(each for each in found if each.machines)
+    return tuple(each for each in _chosen(request.action, going, coming) if each.machines)
+
+
+def _chosen(action: Action, going: tuple[Wave, ...], coming: tuple[Wave, ...]) -> tuple[Wave, ...]:
+    if action is Action.stop:
+        return going
+    return coming if action is Action.start else (*going, *coming)

@@ -50,9 +50,7 @@ def target(kind: str, path: Path | None, reason: str = "") -> Target:
     return found[0]
 
 
-def start(
-    kind: str, path: Path | None, *, options: Options, reason: str, as_json: bool
-) -> None:
+def start(kind: str, path: Path | None, *, options: Options, reason: str, as_json: bool) -> None:
     """Validate, plan, make, wait for SSH; by a run of the graph where the platform is up."""
     found = target(kind, path, reason)
     bring_up(found, options)

@@ -51,9 +51,7 @@ class Asked:
     def is_in_force(self) -> bool:
         """Whether the graph has this file; another one is made from here."""
         known = settings_path()
-        return self.path is None or (
-            known is not None and self.path.absolute() == known.absolute()
-        )
+        return self.path is None or (known is not None and self.path.absolute() == known.absolute())
 
     def told(self, step: Step) -> None:
         """A phase of a machine, for the person."""

@@ -53,9 +53,7 @@ def owners(machines: Sequence[Machine], seen: Observation) -> dict[str, str]:
     return {gpu: holder.name if holder else "" for gpu, holder in found.items()}
 
 
-def show(
-    connection: Connection, cluster: Cluster, settings: Settings, *, as_json: bool
-) -> None:
+def show(connection: Connection, cluster: Cluster, settings: Settings, *, as_json: bool) -> None:
     """The table of a cluster, below it its nodes and its GPUs in a line each."""
     seen, nodes = observe(connection), look(cluster, settings)
     output.records(COLUMNS, rows(connection, cluster, seen, nodes), as_json=as_json)

@@ -16,6 +16,7 @@ from cloud_assets.machines.power.standing import Seen, Standing, of_cluster, of_
 from resources.errors import AiHowError, ExternalError, NeedsRepair, UsageError
 from resources.libvirt import Observation, observe
 
+
 def start(path: Path | None, *, reason: str, as_json: bool) -> None:
     """HPC, then cloud; where one fails, what was off before is off again."""
     found = _targets(path, reason)
@@ -28,9 +29,7 @@ def start(path: Path | None, *, reason: str, as_json: bool) -> None:
     status(path, as_json=as_json)
 
 
-def stop(
-    path: Path | None, *, force: bool, drain: bool, reason: str, as_json: bool
-) -> None:
+def stop(path: Path | None, *, force: bool, drain: bool, reason: str, as_json: bool) -> None:
     """Cloud, then HPC."""
     done = {}
     for each in reversed(_targets(path, reason)):

@@ -41,9 +41,7 @@ def restart(name: str, *, force: bool, wait: bool, reason: str, as_json: bool) -
     _carry_out(request, reason, ("restarted", "restarted"), as_json=as_json)
 
 
-def _carry_out(
-    request: Request, reason: str, words: tuple[str, str], *, as_json: bool
-) -> None:
+def _carry_out(request: Request, reason: str, words: tuple[str, str], *, as_json: bool) -> None:
     """`words` are what is said where it was done, and where nothing was to be done."""
     asked = Asked(reason=reason)
     read, name = asked.read(), request.machines[0]
