@@ -46,7 +46,9 @@ query ($run: ID!) {
         __typename
         ... on ExecutionStepFailureEvent {
           stepKey error { message causes { message } }
-          failureMetadata { description metadataEntries { label ... on TextMetadataEntry { text } } }
+          failureMetadata {
+            description metadataEntries { label ... on TextMetadataEntry { text } }
+          }
         }
         ... on RunFailureEvent { message error { message } }
         ... on AssetCheckEvaluationEvent {

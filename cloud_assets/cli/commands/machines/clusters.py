@@ -53,22 +53,21 @@ def target(kind: str, path: Path | None, reason: str = "") -> Target:
 def start(kind: str, path: Path | None, *, options: Options, reason: str, as_json: bool) -> None:
     """Validate, plan, make, wait for SSH; by a run of the graph where the platform is up."""
     found = target(kind, path, reason)
-    bring_up(found, options)
     with found.host.connected() as connection:
+        bring_up(connection, found, options)
         shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
 
 
-def bring_up(found: Target, options: Options) -> None:
+def bring_up(connection: Connection, found: Target, options: Options) -> None:
     """All but the table. Raises what keeps a machine from being made or from answering."""
     host, cluster = found.host, found.cluster
-    with host.connected() as connection:
-        plan = host.plan(connection, options)
-        pending = [each for each in plan.pending if each.cluster == cluster.name]
-        for each in pending:
-            output.note(f"{each}{f'; withheld: {each.withheld}' if each.withheld else ''}")
-        if any(each.applies or each.refused for each in pending) and not _by_a_run(found, options):
-            _here(connection, found, plan.of([each.name for each in pending]))
-        _await_ssh(connection, found)
+    plan = host.plan(connection, options)
+    pending = [each for each in plan.pending if each.cluster == cluster.name]
+    for each in pending:
+        output.note(f"{each}{f'; withheld: {each.withheld}' if each.withheld else ''}")
+    if any(each.applies or each.refused for each in pending) and not _by_a_run(found, options):
+        _here(connection, found, plan.of([each.name for each in pending]))
+    _await_ssh(connection, found)
     if cluster.kind == "cloud":
         nodes = shown.look(cluster, found.read.platform)
         if not nodes.is_named:

@@ -14,19 +14,20 @@ from cloud_assets.machines.planning.machines import CRASHED
 from cloud_assets.machines.power.request import Action, Request
 from cloud_assets.machines.power.standing import Seen, Standing, of_cluster, of_system
 from resources.errors import AiHowError, ExternalError, NeedsRepair, UsageError
-from resources.libvirt import Observation, observe
+from resources.libvirt import Connection, Observation, observe
 
 
 def start(path: Path | None, *, reason: str, as_json: bool) -> None:
     """HPC, then cloud; where one fails, what was off before is off again."""
     found = _targets(path, reason)
-    before = _active(found)
-    for each in found:
-        try:
-            clusters.bring_up(each, Options())
-        except AiHowError as error:
-            raise _put_back(found, before, error) from error
-    status(path, as_json=as_json)
+    with found[0].host.connected() as connection:
+        before = _active(connection, found)
+        for each in found:
+            try:
+                clusters.bring_up(connection, each, Options())
+            except AiHowError as error:
+                raise _put_back(connection, found, before, error) from error
+        status(path, as_json=as_json)
 
 
 def stop(path: Path | None, *, force: bool, drain: bool, reason: str, as_json: bool) -> None:
@@ -85,18 +86,19 @@ def _targets(path: Path | None, reason: str) -> list[Target]:
     return found
 
 
-def _active(found: Sequence[Target]) -> set[str]:
-    with found[0].host.connected() as connection:
-        seen = observe(connection)
+def _active(connection: Connection, found: Sequence[Target]) -> set[str]:
+    seen = observe(connection)
     names = {one.name for each in found for one in each.cluster.machines}
     return {each.name for each in seen.domains if each.is_active} & names
 
 
-def _put_back(found: Sequence[Target], before: set[str], error: AiHowError) -> NeedsRepair:
+def _put_back(
+    connection: Connection, found: Sequence[Target], before: set[str], error: AiHowError
+) -> NeedsRepair:
     """What was off before is off again; what was made stays as it is."""
     asked = replace(found[0].asked, reason=f"`system start` failed: {error}")
     try:
-        started = sorted(_active(found) - before)
+        started = sorted(_active(connection, found) - before)
         if started:
             output.note(f"putting back: stop {', '.join(started)}")
             power(asked, found[0].read, Request(Action.stop, tuple(started)))
