@@ -17,7 +17,7 @@ from cloud_assets.machines.host import Host
 from cloud_assets.machines.plan import Change, Options, Plan
 from cloud_assets.machines.planning.names import asset_names
 from cloud_assets.machines.power.emptying import open_again
-from cloud_assets.machines.power.execution import ANSWER_SECONDS, running
+from cloud_assets.machines.power.execution import patience_after, running
 from cloud_assets.machines.power.schedulers import Schedulers
 from cloud_assets.settings import Settings
 
@@ -68,7 +68,7 @@ def _assets(cluster: Cluster) -> dg.AssetsDefinition:
         options = Options(allow_data_loss=config.allow_data_loss, prune=config.prune)
         with outcomes():
             plan, results = _converged(context, host, cluster, wanted, options)
-            _open(context, host, Schedulers(settings), cluster)
+            _open(context, host, Schedulers(settings), cluster, results)
         failed = {each.change.name for each in results if each.error is not None}
         for thing in wanted:
             if thing not in failed:
@@ -133,13 +133,17 @@ def _converged(
 
 
 def _open(
-    context: dg.AssetExecutionContext, host: Host, schedulers: Schedulers, cluster: Cluster
+    context: dg.AssetExecutionContext,
+    host: Host,
+    schedulers: Schedulers,
+    cluster: Cluster,
+    results: Sequence[Result],
 ) -> None:
     """Nodes of machines that run, as far as they were closed when those stopped."""
     with host.connected() as connection:
         active = running(connection, cluster)
     open_again(
-        cluster, active, schedulers, patience=ANSWER_SECONDS,
+        cluster, active, schedulers, patience=patience_after(results),
         told=lambda step: context.log.info(str(step)),
     )  # fmt: skip
 

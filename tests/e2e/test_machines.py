@@ -183,7 +183,8 @@ def test_a_stop_that_is_killed_while_it_empties_a_node_goes_on(site: Site) -> No
     assert f"run {second.run_id} goes on" in told
     assert not CLOUD & site.active()
     assert site.is_closed()
-    started(site)
+    assert site.ai_how("cloud", "start", "--reason", "the day").returncode == 0
+    only(site.runs("the day"), MACHINES_JOB)
     assert not site.is_closed()
 
 

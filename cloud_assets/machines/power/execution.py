@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from cloud_assets.machines.applying import lifecycle, teardown
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
+from cloud_assets.machines.converge import Result
 from cloud_assets.machines.desired import Cluster, Machine
 from cloud_assets.machines.host import Host
 from cloud_assets.machines.power.emptying import empty, open_again
@@ -86,6 +87,11 @@ def running(connection: Connection, cluster: Cluster) -> list[Machine]:
     """The machines of the cluster that are on."""
     found = ((each, observation.domain(connection, each.name)) for each in cluster.machines)
     return [each for each, domain in found if domain is not None and domain.is_active]
+
+
+def patience_after(results: Sequence[Result]) -> float:
+    """How long a scheduler has to answer: it may boot, too, where a machine was started."""
+    return ANSWER_SECONDS if any(each.change.starts for each in results) else 0.0
 
 
 def _switched(

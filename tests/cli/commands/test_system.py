@@ -115,7 +115,12 @@ def test_a_file_with_one_cluster_works_too(lab: Lab, tmp_path: Path) -> None:
 def test_nothing_is_destroyed_without_a_yes(lab: Lab, file: Path) -> None:
     start(file)
     asked: list[str] = []
-    system.destroy(file, confirmed=lambda told: bool(asked.append(told)), reason="", as_json=False)
+
+    def no(told: str) -> bool:
+        asked.append(told)
+        return False
+
+    system.destroy(file, confirmed=no, reason="", as_json=False)
     assert "hpc-controller" in asked[0]
     assert lab.active() == HPC | CLOUD
 

@@ -16,7 +16,7 @@ from cloud_assets.machines.host import Host
 from cloud_assets.machines.plan import Options, Plan
 from cloud_assets.machines.planning.names import asset_names
 from cloud_assets.machines.power.emptying import open_again
-from cloud_assets.machines.power.execution import ANSWER_SECONDS, running
+from cloud_assets.machines.power.execution import patience_after, running
 from cloud_assets.machines.power.request import Action, Request
 from cloud_assets.machines.power.schedulers import Schedulers
 from cloud_assets.settings.document import ClusterFile
@@ -146,7 +146,7 @@ def _here(connection: Connection, found: Target, plan: Plan) -> None:
     results = converge(connection, plan, patience=patience, told=told)
     open_again(
         found.cluster, running(connection, found.cluster), Schedulers(found.read.platform),
-        patience=ANSWER_SECONDS, told=told,
+        patience=patience_after(results), told=told,
     )  # fmt: skip
     require_success(results)
 
