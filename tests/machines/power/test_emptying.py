@@ -1,5 +1,6 @@
 """Nodes before their machines go off together and after they are back: who closes, who opens."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -135,7 +136,10 @@ def test_a_node_of_slurm_is_drained_with_our_reason_and_resumed(
 def test_a_job_that_does_not_end_keeps_the_machines_on_and_the_node_open(
     slurm: Slurm, slurm_cell: Running
 ) -> None:
-    slurm.submit("sleep 300", name="training")
+    number = slurm.submit("sleep 300", name="training")
+    # One that is still in the queue keeps no node.
+    while not any(each.is_running for each in slurm.jobs() if each.number == number):
+        time.sleep(0.1)
     cluster, schedulers = of_the_cell(slurm_cell, 3.0)
     with pytest.raises(NeedsRepair, match="training") as raised:
         empty(cluster, cluster.machines, schedulers, because="hpc stop", told=nobody)
