@@ -213,7 +213,7 @@ def test_a_system_whose_cloud_fails_is_as_it_was_and_every_part_is_a_run(site: S
         domain.undefine()
     assert ended.returncode == 1
     assert "is not ours" in ended.stderr
-    assert "off again are hpc-compute-01, hpc-compute-02, hpc-controller" in ended.stderr
+    assert "off again: hpc-compute-01, hpc-compute-02, hpc-controller" in ended.stderr
     assert site.active() == set()
     states = [(each.job, each.status) for each in site.runs("the morning")]
     assert states == [(MACHINES_JOB, "SUCCESS"), (MACHINES_JOB, "FAILURE")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_assets.cli.commands.machines import system
+from cloud_assets.cli.commands.machines import clusters, system
 from resources.errors import NeedsRepair, PermanentError
 from resources.libvirt import Connection, Identity, domains
 from resources.libvirt.api import bindings
@@ -129,7 +129,7 @@ def test_where_the_cloud_fails_what_was_off_is_off_again(
     lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, "cloud-cpu-worker-01")
-    with pytest.raises(NeedsRepair, match=r"there is no room; off again are cloud-control-plane"):
+    with pytest.raises(NeedsRepair, match=r"there is no room; off again: cloud-control-plane"):
         start(file)
     assert lab.active() == set()
     assert lab.names() >= HPC
@@ -141,7 +141,7 @@ def test_where_the_cloud_fails_what_ran_runs_on(
     start(written(file.parent, "test:///default", hpc=hpc()))
     written(file.parent, "test:///default")
     failing(monkeypatch, "cloud-control-plane")
-    with pytest.raises(NeedsRepair, match="off again are cloud-cpu-worker-01"):
+    with pytest.raises(NeedsRepair, match="off again: cloud-cpu-worker-01"):
         start(file)
     assert lab.active() == HPC
 
@@ -168,3 +168,17 @@ def test_after_the_fault_is_mended_the_same_again_starts_all(
             start(file)
     start(file)
     assert lab.active() == HPC | CLOUD
+
+
+def test_a_clusters_status_has_nodes_owners_and_who_is_left_off(
+    lab: Lab, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(file)
+    capsys.readouterr()
+    clusters.status("cloud", file, as_json=True)
+    rows = {each["machine"]: each for each in json.loads(capsys.readouterr().out)}
+    gpu = rows["cloud-gpu-worker-01"]
+    assert (gpu["state"], gpu["auto_start"], gpu["node"]) == ("off", False, "")
+    assert gpu["gpus"] == [{"gpu": "0000:01:00.0", "owner": "hpc-compute-02"}]
+    clusters.status("cloud", file, as_json=False)
+    assert "GPU 0000:01:00.0: hpc-compute-02" in capsys.readouterr().out

@@ -102,7 +102,7 @@ def _put_back(
         if started:
             output.note(f"putting back: stop {', '.join(started)}")
             power(asked, found[0].read, Request(Action.stop, tuple(started)))
-        back = f"off again are {', '.join(started)}" if started else "nothing else was started"
+        back = f"off again: {', '.join(started)}" if started else "nothing else was started"
     except AiHowError as problem:
         back = f"not all was put back: {problem}"
     return NeedsRepair("the system", "start", f"{error}; {back}", hint=error.hint)
