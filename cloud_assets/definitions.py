@@ -10,7 +10,7 @@ from cloud_assets.machines import checks as machine_checks
 from cloud_assets.machines.gpus import assets as gpus
 from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.machines.host import Host
-from cloud_assets.machines.runs import snapshots
+from cloud_assets.machines.runs import jobs as machine_runs
 from cloud_assets.models import assets as models
 from cloud_assets.outside_world import outside_world
 from cloud_assets.services import assets as services
@@ -53,7 +53,7 @@ def build(settings: Settings, clusters: Clusters | None = None) -> dg.Definition
     machine_assets = machines.build_assets(host.desired)
     machine_jobs = machines.build_jobs(machine_assets)
     gpu_jobs = gpus.build_jobs(gpu_site)
-    kept_jobs = snapshots.build_jobs(host.desired)
+    run_jobs = machine_runs.build_jobs(host.desired)
     return dg.Definitions(
         assets=[
             *(*STAGES, benchmarks.benchmark_trend, serving.endpoint),
@@ -65,7 +65,7 @@ def build(settings: Settings, clusters: Clusters | None = None) -> dg.Definition
             *service_checks.build_checks(settings),
             *machine_checks.build_checks(host.desired),
         ],
-        jobs=[release_job, endpoint_job, *service_jobs, *machine_jobs, *gpu_jobs, *kept_jobs],
+        jobs=[release_job, endpoint_job, *service_jobs, *machine_jobs, *gpu_jobs, *run_jobs],
         sensors=[
             checkpoints.build_sensor(release_job),
             failures.build_sensor(release_job, endpoint_job),

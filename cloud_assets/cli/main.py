@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 
 from cloud_assets.cli import output
-from cloud_assets.cli.groups import cluster_file, guests, inventory, machines, services, snapshots
+from cloud_assets.cli.groups import (
+    cluster_file,
+    guests,
+    inventory,
+    machines,
+    services,
+    snapshots,
+    system,
+)
 from cloud_assets.cli.groups.options import Json
 from resources.errors import AiHowError, UsageError
 
@@ -33,6 +41,7 @@ GROUPS = (
     ("snapshot", snapshots.app),
     ("hpc", machines.hpc_app),
     ("cloud", machines.cloud_app),
+    ("system", system.app),
     *inventory.groups(),
 )
 for word, commands in GROUPS:

@@ -16,7 +16,7 @@ import yaml
 
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE, settings_path
-from cloud_assets.stages import GPU_POOL
+from cloud_assets.stages import GPU_POOL, MACHINES_POOL
 from resources.errors import PermanentError
 from resources.supervisor import Program, Supervisor
 
@@ -183,7 +183,7 @@ def environment(settings: Settings) -> Mapping[str, str]:
         "DAGSTER_HOME": str(dagster_home(settings)),
         HOME_VARIABLE: str(settings.home),
         "AI_HOW_PRELOAD": ",".join(PRELOAD),
-        "AI_HOW_POOLS": GPU_POOL,
+        "AI_HOW_POOLS": f"{GPU_POOL},{MACHINES_POOL}",
         "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(SENSOR_TIMEOUT_SECONDS),
         # A killed run is asked for again within this, not within Dagster's 5 s.
         "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1",

@@ -11,12 +11,15 @@ import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.lineage import outcomes
-from cloud_assets.machines.applying.progress import Step
 from cloud_assets.machines.converge import Patience, Result, converge, require_success
 from cloud_assets.machines.desired import Cluster, Desired
 from cloud_assets.machines.host import Host
 from cloud_assets.machines.plan import Change, Options, Plan
 from cloud_assets.machines.planning.names import asset_names
+from cloud_assets.machines.power.emptying import open_again
+from cloud_assets.machines.power.execution import patience_after, running
+from cloud_assets.machines.power.schedulers import Schedulers
+from cloud_assets.settings import Settings
 
 
 class Allowed(dg.Config):
@@ -51,15 +54,21 @@ def _assets(cluster: Cluster) -> dg.AssetsDefinition:
         name=f"{cluster.kind}_machines",
         specs=_specs(cluster, names),
         can_subset=True,
+        # What is being made is not stopped meanwhile, nor is a GPU of it given away.
+        pool=keys.MACHINES_POOL,
     )
     def converged(
-        context: dg.AssetExecutionContext, host: dg.ResourceParam[Host], config: Allowed
+        context: dg.AssetExecutionContext,
+        host: dg.ResourceParam[Host],
+        settings: dg.ResourceParam[Settings],
+        config: Allowed,
     ) -> Iterator[dg.MaterializeResult]:
         selected = {each.to_user_string() for each in context.selected_asset_keys}
         wanted = [thing for thing, asset in names.items() if asset in selected]
         options = Options(allow_data_loss=config.allow_data_loss, prune=config.prune)
         with outcomes():
             plan, results = _converged(context, host, cluster, wanted, options)
+            _open(context, host, Schedulers(settings), cluster, results)
         failed = {each.change.name for each in results if each.error is not None}
         for thing in wanted:
             if thing not in failed:
@@ -119,12 +128,24 @@ def _converged(
         plan = whole.of([*wanted, *gone])
         patience = Patience(host.settings.boot_timeout_seconds)
         return plan, converge(
-            connection, plan, patience=patience, told=lambda step: context.log.info(_line(step))
+            connection, plan, patience=patience, told=lambda step: context.log.info(str(step))
         )
 
 
-def _line(step: Step) -> str:
-    return f"{step.name}: {step.phase}{f' {step.said}' if step.said else ''}"
+def _open(
+    context: dg.AssetExecutionContext,
+    host: Host,
+    schedulers: Schedulers,
+    cluster: Cluster,
+    results: Sequence[Result],
+) -> None:
+    """Nodes of machines that run, as far as they were closed when those stopped."""
+    with host.connected() as connection:
+        active = running(connection, cluster)
+    open_again(
+        cluster, active, schedulers, patience=patience_after(results),
+        told=lambda step: context.log.info(str(step)),
+    )  # fmt: skip
 
 
 def _metadata(thing: str, plan: Plan, results: Sequence[Result]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from resources.dagster import run_log
+from resources.dagster.run_log import Failed, Page
 from resources.errors import PermanentError, TransientError
 
 LOCATION = "ai-how"
@@ -46,45 +48,18 @@ query ($filter: RunsFilter!, $limit: Int!) {
 }
 """
 
-_EVENTS = """
-query ($key: AssetKeyInput!, $partitions: [String!], $limit: Int!) {
-  assetOrError(assetKey: $key) {
+_EVENTS = f"""
+query ($key: AssetKeyInput!, $partitions: [String!], $limit: Int!) {{
+  assetOrError(assetKey: $key) {{
     __typename
-    ... on Asset {
-      assetMaterializations(partitions: $partitions, limit: $limit) {
+    ... on Asset {{
+      assetMaterializations(partitions: $partitions, limit: $limit) {{
         timestamp runId partition
-        metadataEntries {
-          label
-          ... on TextMetadataEntry { text }
-          ... on UrlMetadataEntry { url }
-          ... on JsonMetadataEntry { jsonString }
-          ... on IntMetadataEntry { intValue }
-          ... on FloatMetadataEntry { floatValue }
-          ... on BoolMetadataEntry { boolValue }
-          ... on PathMetadataEntry { path }
-        }
-      }
-    }
-  }
-}
-"""
-
-_FAILURE = """
-query ($run: ID!) {
-  logsForRun(runId: $run) {
-    __typename
-    ... on EventConnection {
-      events {
-        __typename
-        ... on ExecutionStepFailureEvent { stepKey error { message causes { message } } }
-        ... on RunFailureEvent { message error { message } }
-        ... on AssetCheckEvaluationEvent {
-          evaluation { checkName success description assetKey { path } }
-        }
-      }
-    }
-  }
-}
+        {run_log.METADATA}
+      }}
+    }}
+  }}
+}}
 """
 
 
@@ -161,7 +136,9 @@ class DagsterGraphQL:
         }
         answer = self._ask(_LAUNCH, {"params": parameters})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
-            raise PermanentError("Dagster", f"launch {job}", _complaint(answer))
+            is_old = answer["__typename"] in ("PipelineNotFoundError", "InvalidSubsetError")
+            hint = "it has the file as it was: `ai-how down`, then `ai-how up`" if is_old else None
+            raise PermanentError("Dagster", f"launch {job}", _complaint(answer), hint=hint)
         return str(answer["run"]["runId"])
 
     def run(self, run_id: str) -> Run | None:
@@ -183,9 +160,16 @@ class DagsterGraphQL:
 
     def failure(self, run_id: str) -> str:
         """Why a run failed, in one line: the failed check, or the innermost cause of the error."""
-        log = self._ask(_FAILURE, {"run": run_id})["logsForRun"]
-        reasons = [reason for event in log.get("events", ()) if (reason := _reason(event))]
-        return reasons[0] if reasons else "the run failed without a word"
+        return self.failed(run_id).reason
+
+    def failed(self, run_id: str) -> Failed:
+        """The same with what would mend it."""
+        return run_log.failed(self._ask(run_log.FAILURE, {"run": run_id})["logsForRun"])
+
+    def log(self, run_id: str, after: str | None = None) -> Page:
+        """What the run has said since `after`, the cursor of the page before."""
+        answer = self._ask(run_log.LOG, {"run": run_id, "after": after})
+        return run_log.page(answer["logsForRun"], after)
 
     def _runs(self, condition: Mapping[str, Any], limit: int) -> tuple[Run, ...]:
         answer = self._ask(_RUNS, {"filter": condition, "limit": limit})["runsOrError"]
@@ -240,27 +224,5 @@ def _event(found: Mapping[str, Any]) -> Event:
         run_id=found["runId"],
         partition=found["partition"] or "",
         timestamp=float(found["timestamp"]) / 1000,
-        metadata={entry["label"]: _value(entry) for entry in found["metadataEntries"]},
+        metadata=run_log.metadata(found["metadataEntries"]),
     )
-
-
-def _value(entry: Mapping[str, Any]) -> Any:
-    import json
-
-    if entry.get("jsonString") is not None:
-        return json.loads(entry["jsonString"])
-    return next((value for label, value in entry.items() if label != "label"), None)
-
-
-def _reason(event: Mapping[str, Any]) -> str | None:
-    if event["__typename"] == "AssetCheckEvaluationEvent":
-        evaluation = event["evaluation"]
-        if not evaluation["success"]:
-            return str(evaluation["description"] or f"the check {evaluation['checkName']} failed")
-    if event["__typename"] == "ExecutionStepFailureEvent" and event.get("error"):
-        error = event["error"]
-        causes = [cause["message"] for cause in error.get("causes") or ()]
-        return f"{event['stepKey']}: {(causes or [error['message']])[-1].strip().splitlines()[0]}"
-    if event["__typename"] == "RunFailureEvent":
-        return str(event.get("message") or "")[:500] or None
-    return None

@@ -29,7 +29,8 @@ class Kubernetes:
     """One cluster, by a kubeconfig and a context of it, or the one that this process runs in.
 
     Every method raises TransientError where trying again may help (after having tried for
-    `retry_seconds`), else PermanentError. No error and no change holds anything of a Secret.
+    `retry_seconds`), else PermanentError; a request is given up after `answer_seconds`. No error
+    and no change holds anything of a Secret.
     """
 
     def __init__(
@@ -38,8 +39,11 @@ class Kubernetes:
         *,
         context: str | None = None,
         retry_seconds: float = 20.0,
+        answer_seconds: float = 60.0,
     ) -> None:
-        self.connection = Connection(kubeconfig, context=context, retry_seconds=retry_seconds)
+        self.connection = Connection(
+            kubeconfig, context=context, retry_seconds=retry_seconds, answer_seconds=answer_seconds
+        )
 
     def apply(
         self, manifest: Mapping[str, Any], *, force: bool = False, dry_run: bool = False

@@ -4,7 +4,7 @@ Who closed it is written on it, so that nobody opens what somebody else has clos
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from resources.errors import DeadlineExceeded, NeedsRepair, TransientError
@@ -18,6 +18,10 @@ Progress = Callable[[float, str], None]
 
 #: On a node that we closed: why.
 CLOSED_BECAUSE = "ai-how.dev/cordoned-because"
+#: How often budgets must have held up the very same pods until nobody waits for them.
+_ROUNDS = 3
+_GONE, _ENDING, _TOLD = "it is gone", "it is ending", "it was told to end"
+_ALONE = "nothing would start it again"
 _POLL_SECONDS = 1.0
 _LISTED = 5
 
@@ -84,6 +88,36 @@ def drain(
     return closed
 
 
+def vacate(
+    kubernetes: Kubernetes,
+    names: Sequence[str],
+    *,
+    because: str,
+    timeout_seconds: float,
+    progress: Progress | None = None,
+) -> dict[str, str]:
+    """Close nodes that all go away together and end their pods; the pods left, each with why.
+
+    What is evicted has nowhere to go until a node is open again, so a budget that holds a pod up
+    holds it up for good: such pods are left, as are those that nothing would start again.
+    """
+    for name in names:
+        cordon(kubernetes, name, because)
+    began = time.monotonic()
+    held: list[dict[str, str]] = []
+    while True:
+        left = {_name(each): _let_go(kubernetes, each) for each in _to_leave(kubernetes, *names)}
+        passed = time.monotonic() - began
+        held = [*held[1 - _ROUNDS :], left]
+        is_settled = len(held) == _ROUNDS and all(each == left for each in held)
+        is_going = bool({_GONE, _ENDING, _TOLD} & set(left.values()))
+        if not left or (is_settled and not is_going) or passed > timeout_seconds:
+            return left
+        if progress is not None:
+            progress(passed, _several([f"{pod} ({why})" for pod, why in left.items()]))
+        time.sleep(min(_POLL_SECONDS, max(0.05, timeout_seconds - passed)))
+
+
 def wait_ready(kubernetes: Kubernetes, name: str, *, timeout_seconds: float) -> None:
     """Until its kubelet says that it is ready. Raises TransientError with the reason why not."""
     kubernetes.wait(node(name), condition("Ready"), timeout_seconds=timeout_seconds)
@@ -94,9 +128,13 @@ def _evicted(kubernetes: Kubernetes, name: str) -> dict[str, str]:
     return {_name(each): _evict(kubernetes, each) for each in _to_leave(kubernetes, name)}
 
 
+def _let_go(kubernetes: Kubernetes, pod: Object) -> str:
+    return _ALONE if _controller(pod) is None else _evict(kubernetes, pod)
+
+
 def _evict(kubernetes: Kubernetes, pod: Object) -> str:
     if pod["metadata"].get("deletionTimestamp"):
-        return "it is ending"
+        return _ENDING
     about = {key: pod["metadata"][key] for key in ("name", "namespace")}
     action = f"evict {_name(pod)}"
     resource = kubernetes.connection.resource(Kind("v1", "Pod"), action)
@@ -113,19 +151,19 @@ def _evict(kubernetes: Kubernetes, pod: Object) -> str:
             retry_seconds=0.0,
         )  # fmt: skip
     except NotFound:
-        return "it is gone"
+        return _GONE
     except TransientError as error:
         # Most often a budget, which allows it once another pod of its set is up.
         return error.reason.rstrip(".")
-    return "it was told to end"
+    return _TOLD
 
 
-def _to_leave(kubernetes: Kubernetes, name: str) -> list[Object]:
+def _to_leave(kubernetes: Kubernetes, *names: str) -> list[Object]:
     """The pods that have to go: all but those of DaemonSets, of the kubelet, and ended ones."""
     return [
         each
         for each in kubernetes.listed(Kind("v1", "Pod"))
-        if each.get("spec", {}).get("nodeName") == name
+        if each.get("spec", {}).get("nodeName") in names
         and each.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         and "kubernetes.io/config.mirror" not in (each["metadata"].get("annotations") or {})
         and (_controller(each) or {}).get("kind") != "DaemonSet"

@@ -70,9 +70,38 @@ def unsound() -> dg.MaterializeResult:  # type: ignore[type-arg]
     return dg.MaterializeResult(check_results=[found])
 
 
+@dg.op(out=dg.Out(dg.Nothing))
+def says(context: dg.OpExecutionContext) -> dg.Output[None]:
+    """Two lines for whoever follows, one for nobody, and what it gives out."""
+    context.log.info("one: begun")
+    context.log.debug("one: a detail")
+    context.log.warning("one: done")
+    return dg.Output(None, metadata={"outcome": {"one": "done"}})
+
+
+@dg.op
+def refuses() -> None:
+    """A failure that says what would mend it."""
+    raise dg.Failure("the door is locked", metadata={"fix": "`unlock`"}, allow_retries=False)
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def say() -> None:
+    """One step."""
+    says()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def refuse() -> None:
+    """One step."""
+    refuses()
+
+
 defs = dg.Definitions(
     assets=[waits, quick, fails, unsound],
     jobs=[
+        say,
+        refuse,
         dg.define_asset_job("wait", [waits], executor_def=dg.in_process_executor),
         dg.define_asset_job("both", [quick, fails], executor_def=dg.in_process_executor),
         dg.define_asset_job("check", [unsound], executor_def=dg.in_process_executor),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cloud_assets.cli import output
-from cloud_assets.stages import GPU_OWNER, SWITCH_JOB
+from cloud_assets.stages import GPU_OWNER, REASON_TAG, REQUESTED_BY_TAG, SWITCH_JOB
 from resources.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,15 +120,19 @@ def switch(
 
 def _switched(address: str, to: str, reason: str) -> list[dict[str, Any]]:
     """By a run of the graph, which is on record."""
-    from cloud_assets.cli.commands.requests import require_success
+    from cloud_assets.cli.run_steps import follow, require_success
     from cloud_assets.settings_file import load_settings
     from resources.dagster.graphql import DagsterGraphQL
 
     graph = DagsterGraphQL(load_settings().dagster_url)
     given = {"gpu": address, "to": to, "requested_by": getpass.getuser(), "reason": reason}
-    run_id = graph.submit(SWITCH_JOB, config={"ops": {GPU_OWNER: {"config": given}}})
+    tags = {REQUESTED_BY_TAG: given["requested_by"], REASON_TAG: reason[:500]}
+    config = {"ops": {GPU_OWNER: {"config": given}}}
+    run_id = graph.submit(SWITCH_JOB, config=config, tags={k: v for k, v in tags.items() if v})
     output.note(f"{address} to {to}: run {run_id}")
-    require_success(graph, run_id, f"give {address} to {to}")
+    ended = follow(graph, run_id)
+    require_success(graph, ended, f"give {address} to {to}")
+    run_id = ended.run.run_id
     event = next(each for each in graph.events(GPU_OWNER, limit=20) if each.run_id == run_id)
     return [{"step": each["action"], **each} for each in event.metadata["steps"]]
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cloud_assets.cli import output
+from cloud_assets.cli import output, run_steps
 from cloud_assets.cli.progress import wait_for_run
+from cloud_assets.cli.run_steps import Ended
 from cloud_assets.identity import MODEL_PATTERN, CheckpointKey
 from cloud_assets.settings import Settings
 from cloud_assets.settings_file import load_settings
@@ -75,8 +76,4 @@ def _release(settings: Settings, key: str, request: dict[str, Any], *, as_json: 
 
 def require_success(graph: DagsterGraphQL, run_id: str, action: str) -> None:
     """Wait for the run. Raises PermanentError with its reason unless it succeeded."""
-    run = wait_for_run(graph, run_id)
-    if run.status != "SUCCESS":
-        raise PermanentError(
-            "the graph", action, graph.failure(run_id), hint=f"{graph.url}/runs/{run_id}"
-        )
+    run_steps.require_success(graph, Ended(wait_for_run(graph, run_id), {}), action)

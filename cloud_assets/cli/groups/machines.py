@@ -2,14 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from cloud_assets.cli.groups.options import Config, Json, group
+from cloud_assets.cli.groups.options import Config, Json, Reason, group
 
 plan_app = group("What has to change so that the host has what the file asks for.")
 vm_app = group("Single virtual machines, by the name that libvirt has for them.")
+
+
+Kind = Literal["hpc", "cloud"]
 
 
 class Form(StrEnum):
@@ -22,6 +25,10 @@ class Form(StrEnum):
 
 Name = Annotated[str, typer.Argument(help="A machine that `ai-how vm status` lists.")]
 Force = Annotated[bool, typer.Option("--force", help="Cut the power instead of asking the guest.")]
+NoDrain = Annotated[
+    bool,
+    typer.Option("--no-drain", help="Do not empty nodes first; jobs and pods end as they are."),
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it answers.")]
 Format = Annotated[Form, typer.Option("--format", "-f", help="How to print it.")]
 Target = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it.")]
@@ -72,51 +79,59 @@ def vm_status(
 
 
 @vm_app.command("start")
-def vm_start(name: Name, no_wait: NoWait = False, as_json: Json = False) -> None:
+def vm_start(
+    name: Name, no_wait: NoWait = False, reason: Reason = "", as_json: Json = False
+) -> None:
     """Start a machine and wait until its guest agent or its SSH server answers."""
     from cloud_assets.cli.commands.machines.vm import start
 
-    start(name, wait=not no_wait, as_json=as_json)
+    start(name, wait=not no_wait, reason=reason, as_json=as_json)
 
 
 @vm_app.command("stop")
-def vm_stop(name: Name, force: Force = False, as_json: Json = False) -> None:
+def vm_stop(name: Name, force: Force = False, reason: Reason = "", as_json: Json = False) -> None:
     """Press a machine's power button, and cut it off where it does not react."""
     from cloud_assets.cli.commands.machines.vm import stop
 
-    stop(name, force=force, as_json=as_json)
+    stop(name, force=force, reason=reason, as_json=as_json)
 
 
 @vm_app.command("restart")
 def vm_restart(
-    name: Name, force: Force = False, no_wait: NoWait = False, as_json: Json = False
+    name: Name,
+    force: Force = False,
+    no_wait: NoWait = False,
+    reason: Reason = "",
+    as_json: Json = False,
 ) -> None:
     """Stop a machine and start it, by which it takes up what was changed of it."""
     from cloud_assets.cli.commands.machines.vm import restart
 
-    restart(name, force=force, wait=not no_wait, as_json=as_json)
+    restart(name, force=force, wait=not no_wait, reason=reason, as_json=as_json)
 
 
-def _cluster(kind: str, noun: str) -> typer.Typer:
+def _cluster(kind: Kind, noun: str) -> typer.Typer:
     app = group(f"The {noun} of virtual machines.")
     _add_start_and_status(app, kind)
     _add_stop_and_destroy(app, kind)
     return app
 
 
-def _add_start_and_status(app: typer.Typer, kind: str) -> None:
+def _add_start_and_status(app: typer.Typer, kind: Kind) -> None:
     @app.command("start")
     def start(
         config: Config = None,
         allow_data_loss: AllowDataLoss = False,
         prune: Prune = False,
+        reason: Reason = "",
         as_json: Json = False,
     ) -> None:
         """Make its machines what the file says, start them, and wait for SSH."""
         from cloud_assets.cli.commands.machines.clusters import start
         from cloud_assets.machines.plan import Options
 
-        start(kind, config, options=Options(allow_data_loss, prune), as_json=as_json)
+        options = Options(allow_data_loss, prune)
+        start(kind, config, options=options, reason=reason, as_json=as_json)
 
     @app.command("status")
     def status(config: Config = None, as_json: Json = False) -> None:
@@ -126,23 +141,36 @@ def _add_start_and_status(app: typer.Typer, kind: str) -> None:
         status(kind, config, as_json=as_json)
 
 
-def _add_stop_and_destroy(app: typer.Typer, kind: str) -> None:
+def _add_stop_and_destroy(app: typer.Typer, kind: Kind) -> None:
     @app.command("stop")
-    def stop(config: Config = None, force: Force = False) -> None:
-        """Stop its machines, those that work before the one that leads."""
+    def stop(
+        config: Config = None,
+        force: Force = False,
+        no_drain: NoDrain = False,
+        reason: Reason = "",
+        as_json: Json = False,
+    ) -> None:
+        """Empty its nodes and stop its machines, those that work before the one that leads."""
         from cloud_assets.cli.commands.machines.clusters import stop
+        from cloud_assets.machines.power.request import Action, Request
 
-        stop(kind, config, force=force)
+        request = Request(Action.stop, cluster=kind, force=force, drain=not no_drain)
+        stop(kind, config, request, reason=reason, as_json=as_json)
 
     @app.command("destroy")
     def destroy(
         config: Config = None,
         force: Annotated[bool, typer.Option("--force", help="Do not ask first.")] = False,
+        reason: Reason = "",
+        as_json: Json = False,
     ) -> None:
         """Remove its machines with their disks, its pool and its network; consoles are kept."""
         from cloud_assets.cli.commands.machines.clusters import destroy
 
-        destroy(kind, config, confirmed=lambda told: force or typer.confirm(told, err=True))
+        destroy(
+            kind, config, confirmed=lambda told: force or typer.confirm(told, err=True),
+            reason=reason, as_json=as_json,
+        )  # fmt: skip
 
 
 hpc_app = _cluster("hpc", "HPC cluster")

@@ -8,6 +8,8 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Config = Annotated[Path | None, typer.Argument(help="The file; by default that in force.")]
 
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
+
 
 def group(sentence: str) -> typer.Typer:
     """Commands below one word, which alone shows its help."""

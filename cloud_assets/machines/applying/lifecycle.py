@@ -46,11 +46,7 @@ def start(
     Raises NeedsRepair with who has a device of it, and how that is freed.
     """
     domain = found(connection, name)
-    if not domain.is_active:
-        for each in domain.configured.host_devices:
-            holder = observation.holder(connection, each.address) if each.address else None
-            if holder is not None:
-                raise _held(connection, name, each.address, holder.name)
+    require_devices(connection, domain)
     told(Step(name, "start"))
     try:
         started = domains.start(connection, domain.identity)
@@ -60,6 +56,16 @@ def start(
         boot.wait(connection, boot.Guest.seen(found(connection, name)),
                   patience=patience, told=told)  # fmt: skip
     return started
+
+
+def require_devices(connection: Connection, domain: Domain) -> None:
+    """Raises NeedsRepair, as `start` does, where a machine that is off lacks a device of its."""
+    if domain.is_active:
+        return
+    for each in domain.configured.host_devices:
+        holder = observation.holder(connection, each.address) if each.address else None
+        if holder is not None:
+            raise _held(connection, domain.name, each.address, holder.name)
 
 
 def stop(

@@ -6,7 +6,7 @@ from typing import Literal
 
 Phase = Literal[
     "network", "pool", "volume", "seed", "define", "start", "lease", "agent", "ssh",
-    "stop", "remove", "take back", "done", "failed",
+    "stop", "drain", "open", "remove", "take back", "done", "failed",
 ]  # fmt: skip
 
 
@@ -17,6 +17,9 @@ class Step:
     name: str
     phase: Phase
     said: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.phase}{f' {self.said}' if self.said else ''}"
 
 
 #: May be called by several threads at once.

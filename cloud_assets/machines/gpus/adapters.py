@@ -10,6 +10,7 @@ from cloud_assets.machines.gpus.switch import Node
 from resources.errors import DeadlineExceeded, UsageError
 from resources.kubernetes import Kind, Kubernetes, Object, nodes
 from resources.libvirt import Connection, Identity, domains, holder, observation
+from resources.slurm import Node as SlurmNode
 from resources.slurm import Slurm
 
 #: What begins the reason of a Slurm node that we closed; others' stay closed.
@@ -63,7 +64,7 @@ class KubernetesNodes:
     def of(self, machine: Machine) -> Node:
         """The node that the machine is."""
         found = self.kubernetes.listed(Kind("v1", "Node"))
-        name = next((each["metadata"]["name"] for each in found if _is(machine, each)), "")
+        name = next((each["metadata"]["name"] for each in found if is_node_of(machine, each)), "")
         return Node(name, "" if name else "Kubernetes has no node of that name or address")
 
     def empty(self, node: str, because: str, say: Say) -> None:
@@ -90,9 +91,8 @@ class SlurmNodes:
 
     def of(self, machine: Machine) -> Node:
         """The node that the machine is."""
-        names = {machine.name, machine.hostname, str(machine.ip)}
         found = self.slurm.nodes()
-        name = next((each.name for each in found if {each.name, each.address} & names), "")
+        name = next((each.name for each in found if is_slurm_node_of(machine, each)), "")
         return Node(name, "" if name else "Slurm has no node of that name or address")
 
     def empty(self, node: str, because: str, say: Say) -> None:
@@ -113,11 +113,18 @@ class SlurmNodes:
         )
 
 
+def is_slurm_node_of(machine: Machine, node: SlurmNode) -> bool:
+    """Whether the node of Slurm is the machine, by its name or its address."""
+    names = {machine.name, machine.hostname, str(machine.ip)}
+    return bool({node.name, node.address} & names)
+
+
 def _told(say: Say, node: str, _seconds: float, what: str) -> None:
     say(f"{node}: {what}")
 
 
-def _is(machine: Machine, node: Object) -> bool:
+def is_node_of(machine: Machine, node: Object) -> bool:
+    """Whether the node of Kubernetes is the machine, by its name or its address."""
     listed = (node.get("status") or {}).get("addresses") or ()
     addresses = {each.get("address") for each in listed}
     known = {machine.name, machine.hostname}

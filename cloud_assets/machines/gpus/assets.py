@@ -29,7 +29,7 @@ class SwitchConfig(dg.Config):
     kinds={"libvirt"},
     code_version="1",
     # Two at once would be in each other's way.
-    pool=keys.SWITCH_POOL,
+    pool=keys.MACHINES_POOL,
     description="The machine that has a GPU which clusters share: the one before is emptied and "
     "shut down, this one started and waited for; on a failure the one before is put back.",
 )

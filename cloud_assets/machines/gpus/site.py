@@ -9,13 +9,12 @@ from cloud_assets.machines.gpus.execution import Ports, Record, execute
 from cloud_assets.machines.gpus.inventory import Gpu, cluster_of, inventory
 from cloud_assets.machines.gpus.ports import Say
 from cloud_assets.machines.gpus.switch import Node, Switch, parties, planned
+from cloud_assets.machines.power.schedulers import NO_KUBERNETES, NO_SLURM, Schedulers
 from cloud_assets.machines.spec import desired
 from cloud_assets.settings import Settings
 from cloud_assets.settings.machines import Clusters
 from resources import nvidia
-from resources.kubernetes import Kubernetes
 from resources.libvirt import Connection, Observation, observe
-from resources.slurm import Slurm
 
 
 @dataclass(frozen=True)
@@ -35,21 +34,11 @@ class GpuSite:
 
     @cached_property
     def kubernetes(self) -> KubernetesNodes | None:
-        at, machines = self.settings.kubernetes, self.settings.machines
-        if at.kubeconfig is None:
-            return None
-        client = Kubernetes(at.kubeconfig, context=at.context)
-        return KubernetesNodes(
-            client, machines.drain_timeout_seconds, machines.boot_timeout_seconds
-        )
+        return Schedulers(self.settings).kubernetes
 
     @cached_property
     def slurm(self) -> SlurmNodes | None:
-        at, machines = self.settings.slurm, self.settings.machines
-        if at.configuration is None and at.login is None:
-            return None
-        client = Slurm(at.configuration, login=at.login)
-        return SlurmNodes(client, machines.drain_timeout_seconds, machines.boot_timeout_seconds)
+        return Schedulers(self.settings).slurm
 
     def look(self) -> tuple[Observation, tuple[Gpu, ...]]:
         """What libvirt has now, and the GPUs of it."""
@@ -80,7 +69,5 @@ class GpuSite:
         cluster = cluster_of(self.desired, name)
         machine = next(each for each in self.desired.machines if each.name == name)
         if cluster is not None and cluster.kind == "hpc":
-            without = "no Slurm is known: `platform.slurm` names none"
-            return self.slurm.of(machine) if self.slurm else Node("", without)
-        without = "no Kubernetes is known: `platform.kubernetes.kubeconfig` names none"
-        return self.kubernetes.of(machine) if self.kubernetes else Node("", without)
+            return self.slurm.of(machine) if self.slurm else Node("", NO_SLURM)
+        return self.kubernetes.of(machine) if self.kubernetes else Node("", NO_KUBERNETES)

@@ -26,15 +26,22 @@ class Connection:
     """To the server of a kubeconfig, or to the cluster that this process runs in.
 
     Transient failures are tried again, with growing pauses or after the server's `Retry-After`,
-    for `retry_seconds`; then they are raised as TransientError.
+    for `retry_seconds`; then they are raised as TransientError. No answer is waited for longer
+    than `answer_seconds`.
     """
 
     def __init__(
-        self, kubeconfig: Path | None, *, context: str | None = None, retry_seconds: float = 20.0
+        self,
+        kubeconfig: Path | None,
+        *,
+        context: str | None = None,
+        retry_seconds: float = 20.0,
+        answer_seconds: float = _READ_SECONDS,
     ) -> None:
         self._kubeconfig = kubeconfig
         self._context = context
         self._retry_seconds = retry_seconds
+        self._limits = (min(_CONNECT_SECONDS, answer_seconds), answer_seconds)
         self._discovery = Discovery()
 
     def resource(self, kind: Kind, action: str, **options: Any) -> Any:
@@ -118,7 +125,7 @@ class Connection:
     def _once(
         self, method: str, path: str, *, action: str, secret: bool = False, **options: Any
     ) -> Any:
-        options.setdefault("_request_timeout", (_CONNECT_SECONDS, _READ_SECONDS))
+        options.setdefault("_request_timeout", self._limits)
         with self._translated(action, secret=secret):
             return self._client.request(method, path, serialize=False, **options)
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing
 import pytest
 
 from resources.dagster.graphql import DagsterGraphQL, Event, Run
+from resources.dagster.run_log import Failed
 from resources.errors import PermanentError, TransientError
 from tests.doubles.loopback import Exchange, serving
 from tests.resources.dagster.conftest import Waiting
@@ -81,6 +82,26 @@ class TestRealWebserver:
     def test_a_failed_check_is_the_reason(self, graph: DagsterGraphQL, finished: Finished) -> None:
         run = finished(graph.submit("check"))
         assert graph.failure(run.run_id) == "it rings hollow"
+
+    def test_a_failure_says_what_would_mend_it(
+        self, graph: DagsterGraphQL, finished: Finished
+    ) -> None:
+        run = finished(graph.submit("refuse"))
+        assert graph.failed(run.run_id) == Failed("the door is locked", "`unlock`")
+
+    def test_the_log_goes_on_where_it_was_left(
+        self, graph: DagsterGraphQL, finished: Finished
+    ) -> None:
+        run = finished(graph.submit("say"))
+        page = graph.log(run.run_id)
+        said = [each.text for each in page.said if each.kind == "LogMessageEvent"]
+        assert said == ["one: begun", "one: a detail", "one: done"]
+        given = [each.metadata for each in page.said if each.kind == "ExecutionStepOutputEvent"]
+        assert given == [{"outcome": {"one": "done"}}]
+        assert graph.log(run.run_id, page.cursor).said == ()
+
+    def test_the_log_of_an_unknown_run_is_empty(self, graph: DagsterGraphQL) -> None:
+        assert graph.log("00000000-0000-0000-0000-000000000000").said == ()
 
     def test_an_asset_without_events_has_none(self, graph: DagsterGraphQL) -> None:
         assert graph.events("no_such_asset") == ()

@@ -98,3 +98,34 @@ def test_a_budget_holds_a_pod_up_and_the_error_says_which(
     api_server.kept_by_budget = set()
     assert not drain(client)
     assert pods(client) == []
+
+
+def vacate(client: Kubernetes, seconds: float = SECONDS, **more: Any) -> dict[str, str]:
+    return nodes.vacate(client, [NODE], because="it goes off", timeout_seconds=seconds, **more)
+
+
+def test_nodes_that_go_away_together_are_left_by_all_that_may_leave(
+    client: Kubernetes, api_server: ApiServer
+) -> None:
+    pod(client, "goes")
+    pod(client, "kept")
+    pod(client, "alone", owner=None)
+    pod(client, "elsewhere", on="another")
+    api_server.kept_by_budget = {"kept"}
+    told: list[str] = []
+    left = vacate(client, progress=lambda _, said: told.append(said))
+    assert left["work/alone"] == "nothing would start it again"
+    assert "budget" in left["work/kept"]
+    assert pods(client) == ["alone", "elsewhere", "kept"]
+    assert is_closed(client)
+    assert "work/kept" in told[0]
+
+
+def test_a_pod_that_is_ending_is_waited_for_until_the_time_is_over(client: Kubernetes) -> None:
+    pod(client, "slow", about={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    assert vacate(client, 0.2) == {"work/slow": "it is ending"}
+
+
+def test_a_node_that_nobody_works_on_is_vacated_at_once(client: Kubernetes) -> None:
+    assert vacate(client) == {}
+    assert nodes.uncordon(client, NODE)

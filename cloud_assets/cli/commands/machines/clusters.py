@@ -1,153 +1,168 @@
 """`hpc` and `cloud`: a whole cluster of machines, started, stopped, looked at, taken down."""
 
-import getpass
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from datetime import datetime
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cloud_assets.cli import output
-from cloud_assets.cli.commands.machines import vm
-from cloud_assets.cli.commands.requests import require_success
-from cloud_assets.machines.applying import boot, lifecycle, teardown
-from cloud_assets.machines.converge import Patience, converge
-from cloud_assets.machines.converge import require_success as require_all
+from cloud_assets.cli.commands.machines import shown
+from cloud_assets.cli.commands.machines.recorded import Asked, power
+from cloud_assets.machines.applying import boot
+from cloud_assets.machines.converge import Patience, converge, require_success
 from cloud_assets.machines.desired import Cluster, Machine
 from cloud_assets.machines.host import Host
 from cloud_assets.machines.plan import Options, Plan
 from cloud_assets.machines.planning.names import asset_names
-from cloud_assets.settings import Settings
-from cloud_assets.settings_file import load_cluster_file, settings_path
+from cloud_assets.machines.power.emptying import open_again
+from cloud_assets.machines.power.execution import patience_after, running
+from cloud_assets.machines.power.request import Action, Request
+from cloud_assets.machines.power.schedulers import Schedulers
+from cloud_assets.settings.document import ClusterFile
 from cloud_assets.stages import MACHINES_JOB
-from resources.dagster.graphql import DagsterGraphQL
-from resources.errors import TransientError, UsageError
+from resources.errors import UsageError
 from resources.libvirt import Connection, observation
 
-REQUESTED_BY_TAG = "ai-how/requested-by"
-COLUMNS = ("machine", "role", "state", "address", "start", "devices")
+
+@dataclass(frozen=True)
+class Target:
+    """One cluster of a file, on its host, and what a person asked of it."""
+
+    asked: Asked
+    read: ClusterFile
+    host: Host
+    cluster: Cluster
 
 
-def start(kind: str, path: Path | None, *, options: Options, as_json: bool) -> None:
+def targets(asked: Asked) -> tuple[Target, ...]:
+    """The clusters of the file, that of HPC first."""
+    read = asked.read()
+    host = Host.of(read.platform.machines, read.clusters)
+    return tuple(Target(asked, read, host, each) for each in host.desired.clusters)
+
+
+def target(kind: str, path: Path | None, reason: str = "") -> Target:
+    """That cluster of the file. Raises UsageError where it has none."""
+    found = [each for each in targets(Asked(path, reason)) if each.cluster.kind == kind]
+    if not found:
+        raise UsageError(f"the file has no {kind} cluster", hint=f"describe it: `clusters.{kind}`")
+    return found[0]
+
+
+def start(kind: str, path: Path | None, *, options: Options, reason: str, as_json: bool) -> None:
     """Validate, plan, make, wait for SSH; by a run of the graph where the platform is up."""
-    settings, host, cluster = _read(kind, path)
-    with host.connected() as connection:
-        plan = host.plan(connection, options)
-        pending = [each for each in plan.pending if each.cluster == cluster.name]
-        for each in pending:
-            output.note(f"{each}{f'; withheld: {each.withheld}' if each.withheld else ''}")
-        if any(each.applies or each.refused for each in pending) and not (
-            _is_in_force(path) and _by_a_run(settings, cluster, options)
-        ):
-            _here(connection, host, plan.of([each.name for each in pending]))
-        _await_ssh(connection, host, cluster)
-        if kind == "cloud":
-            output.note("Kubernetes: skipped, the graph has no asset for it yet")
-        _show(connection, cluster, as_json=as_json)
+    found = target(kind, path, reason)
+    with found.host.connected() as connection:
+        bring_up(connection, found, options)
+        shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
 
 
-def stop(kind: str, path: Path | None, *, force: bool) -> None:
-    """The workers at once, then the machine that leads them."""
-    _, host, cluster = _read(kind, path)
-    leader, *workers = cluster.machines
-    with host.connected() as connection:
-        there = {each.name for each in workers if observation.domain(connection, each.name)}
-        patience = host.settings.shutdown_timeout_seconds
-        end = partial(lifecycle.stop, connection, patience=patience, force=force, told=vm.told)
-        _all_at_once(end, sorted(there))
-        if observation.domain(connection, leader.name):
-            end(leader.name)
-    output.line(f"{cluster.name}: stopped")
+def bring_up(connection: Connection, found: Target, options: Options) -> None:
+    """All but the table. Raises what keeps a machine from being made or from answering."""
+    host, cluster = found.host, found.cluster
+    plan = host.plan(connection, options)
+    pending = [each for each in plan.pending if each.cluster == cluster.name]
+    for each in pending:
+        output.note(f"{each}{f'; withheld: {each.withheld}' if each.withheld else ''}")
+    if any(each.applies or each.refused for each in pending) and not _by_a_run(found, options):
+        _here(connection, found, plan.of([each.name for each in pending]))
+    _await_ssh(connection, found)
+    if cluster.kind == "cloud":
+        nodes = shown.look(cluster, found.read.platform)
+        if not nodes.is_named:
+            output.note(str(nodes))
+
+
+def stop(kind: str, path: Path | None, request: Request, *, reason: str, as_json: bool) -> None:
+    """Its nodes emptied, the workers at once, then the machine that leads them."""
+    found = target(kind, path, reason)
+    done = power(found.asked, found.read, request)
+    if as_json:
+        output.json_document({"cluster": found.cluster.name, "done": "stopped", **done})
+    else:
+        output.line(f"{found.cluster.name}: {stopped(done)}")
+
+
+def stopped(done: Mapping[str, Any]) -> str:
+    """What became of a stop, in a word or two."""
+    left = len(done["left"])
+    return f"stopped, {left} pods were left" if left else "stopped"
 
 
 def status(kind: str, path: Path | None, *, as_json: bool) -> None:
     """Each machine of the file as libvirt has it."""
-    _, host, cluster = _read(kind, path)
-    with host.connected() as connection:
-        _show(connection, cluster, as_json=as_json)
+    found = target(kind, path)
+    with found.host.connected() as connection:
+        shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
 
 
-def destroy(kind: str, path: Path | None, *, confirmed: Callable[[str], bool]) -> None:
+def destroy(
+    kind: str, path: Path | None, *, confirmed: Callable[[str], bool], reason: str, as_json: bool
+) -> None:
     """All of it but the images. `confirmed` is asked with a sentence first."""
-    settings, host, cluster = _read(kind, path)
-    names = ", ".join(each.name for each in cluster.machines)
-    if not confirmed(f"destroy {names}, their disks, network and pool?"):
+    found = target(kind, path, reason)
+    if not confirmed(question([found])):
         output.note("nothing was done")
         return
-    moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    logs = settings.home / "logs" / f"{cluster.name}-destroyed-{moment}"
-    with host.connected() as connection:
-        gone = teardown.destroy(connection, cluster, logs=logs, told=vm.told)
-    if logs.exists():
-        output.note(f"consoles are kept in {logs}")
-    output.line(f"{cluster.name}: {len(gone)} destroyed" if gone else f"{cluster.name}: not there")
+    done = take_down(found)
+    if as_json:
+        output.json_document({"cluster": found.cluster.name, "done": "destroyed", **done})
+    else:
+        output.line(destroyed(found, done))
 
 
-def _read(kind: str, path: Path | None) -> tuple[Settings, Host, Cluster]:
-    read = load_cluster_file(path)
-    host = Host.of(read.platform.machines, read.clusters)
-    found = next((each for each in host.desired.clusters if each.kind == kind), None)
-    if found is None:
-        raise UsageError(f"the file has no {kind} cluster", hint=f"describe it: `clusters.{kind}`")
-    return read.platform, host, found
+def question(found: "list[Target]") -> str:
+    """What is asked before anything is lost."""
+    names = ", ".join(one.name for each in found for one in each.cluster.machines)
+    return f"destroy {names}, their disks, network and pool?"
 
 
-def _is_in_force(path: Path | None) -> bool:
-    """Whether the graph has this file; another one is made from here."""
-    known = settings_path()
-    return path is None or (known is not None and path.absolute() == known.absolute())
+def take_down(found: Target) -> Mapping[str, Any]:
+    """A cluster destroyed; what became of it."""
+    return power(found.asked, found.read, Request(Action.destroy, cluster=found.cluster.kind))
 
 
-def _by_a_run(settings: Settings, cluster: Cluster, options: Options) -> bool:
+def destroyed(found: Target, done: Mapping[str, Any]) -> str:
+    """What became of it, in a line."""
+    number = len(done["machines"])
+    return f"{found.cluster.name}: {f'{number} destroyed' if number else 'not there'}"
+
+
+def _by_a_run(found: Target, options: Options) -> bool:
     """Whether a run has made it; False where there is no platform to run it."""
-    graph = DagsterGraphQL(settings.dagster_url)
-    tags = {REQUESTED_BY_TAG: getpass.getuser()}
+    cluster = found.cluster
     config = {"ops": {f"{cluster.kind}_machines": {"config": asdict(options)}}}
-    try:
-        assets = list(asset_names(cluster).values())
-        run_id = graph.submit(MACHINES_JOB, assets=assets, config=config, tags=tags)
-    except TransientError:
-        output.note("the platform is down: no run keeps a record of this")
-        return False
-    output.note(f"{cluster.name}: run {run_id}")
-    require_success(graph, run_id, f"make the machines of {cluster.name}")
-    return True
+    ended = found.asked.by_a_run(
+        found.read.platform, MACHINES_JOB, config,
+        action=f"make the machines of {cluster.name}", assets=[*asset_names(cluster).values()],
+    )  # fmt: skip
+    return ended is not None
 
 
-def _here(connection: Connection, host: Host, plan: Plan) -> None:
-    patience = Patience(host.settings.boot_timeout_seconds)
-    require_all(converge(connection, plan, patience=patience, told=vm.told))
+def _here(connection: Connection, found: Target, plan: Plan) -> None:
+    told = found.asked.told
+    patience = Patience(found.host.settings.boot_timeout_seconds)
+    results = converge(connection, plan, patience=patience, told=told)
+    open_again(
+        found.cluster, running(connection, found.cluster), Schedulers(found.read.platform),
+        patience=patience_after(results), told=told,
+    )  # fmt: skip
+    require_success(results)
 
 
-def _await_ssh(connection: Connection, host: Host, cluster: Cluster) -> None:
+def _await_ssh(connection: Connection, found: Target) -> None:
     """Of those that run; those left off are not waited for."""
     if connection.is_test_driver:
         return
 
     def answered(machine: Machine) -> None:
-        found = observation.domain(connection, machine.name)
-        if found is not None and found.is_active:
+        domain = observation.domain(connection, machine.name)
+        if domain is not None and domain.is_active:
             boot.wait(
-                connection, boot.Guest.of(machine), needs_ssh=True, told=vm.told,
-                patience=host.settings.boot_timeout_seconds,
+                connection, boot.Guest.of(machine), needs_ssh=True, told=found.asked.told,
+                patience=found.host.settings.boot_timeout_seconds,
             )  # fmt: skip
 
-    _all_at_once(answered, cluster.machines)
-
-
-def _all_at_once(act: Callable[..., object], things: Sequence[object]) -> None:
-    with ThreadPoolExecutor(max_workers=max(1, len(things))) as pool:
-        list(pool.map(act, things))
-
-
-def _show(connection: Connection, cluster: Cluster, *, as_json: bool) -> None:
-    rows = [_row(connection, each) for each in cluster.machines]
-    output.records(COLUMNS, rows, as_json=as_json)
-
-
-def _row(connection: Connection, machine: Machine) -> dict[str, object]:
-    found = observation.domain(connection, machine.name)
-    there = vm.row(connection, found) if found else {"machine": machine.name, "state": "absent"}
-    start = "with the cluster" if machine.auto_start else "by hand"
-    return {**there, "role": machine.role, "start": start, "auto_start": machine.auto_start}
+    with ThreadPoolExecutor(max_workers=len(found.cluster.machines)) as pool:
+        list(pool.map(answered, found.cluster.machines))

@@ -1,13 +1,14 @@
 """`vm`: one machine by libvirt's name of it, which alone is asked for it."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from cloud_assets.cli import output
-from cloud_assets.machines.applying import boot, lifecycle
-from cloud_assets.machines.applying.progress import Step
+from cloud_assets.cli.commands.machines.recorded import Asked, power
+from cloud_assets.cli.commands.machines.shown import row
+from cloud_assets.machines.applying import lifecycle
+from cloud_assets.machines.power.request import Action, Request
 from cloud_assets.settings_file import load_settings
-from resources.libvirt import Connection, Domain, observe
+from resources.libvirt import Connection, Domain, State, observe
 
 COLUMNS = ("machine", "state", "address", "cpus", "memory", "start", "devices")
 
@@ -25,65 +26,50 @@ def status(name: str | None, *, as_json: bool) -> None:
     output.records(COLUMNS, rows, as_json=as_json)
 
 
-def start(name: str, *, wait: bool, as_json: bool) -> None:
-    settings = load_settings().machines
-    patience = settings.boot_timeout_seconds if wait else None
-    with Connection(settings.uri) as connection:
-        done = lifecycle.start(connection, name, patience=patience, told=told)
-        _say(connection, name, "started" if done else "it runs already", as_json=as_json)
+def start(name: str, *, wait: bool, reason: str, as_json: bool) -> None:
+    request = Request(Action.start, (name,), wait=wait)
+    _carry_out(request, reason, ("started", "it runs already"), as_json=as_json)
 
 
-def stop(name: str, *, force: bool, as_json: bool) -> None:
-    settings = load_settings().machines
-    with Connection(settings.uri) as connection:
-        done = lifecycle.stop(
-            connection, name, patience=settings.shutdown_timeout_seconds, force=force, told=told
-        )
-        _say(connection, name, "stopped" if done else "it is off already", as_json=as_json)
+def stop(name: str, *, force: bool, reason: str, as_json: bool) -> None:
+    request = Request(Action.stop, (name,), force=force)
+    _carry_out(request, reason, ("stopped", "it is off already"), as_json=as_json)
 
 
-def restart(name: str, *, force: bool, wait: bool, as_json: bool) -> None:
-    settings = load_settings().machines
-    patience = settings.boot_timeout_seconds if wait else None
-    with Connection(settings.uri) as connection:
-        lifecycle.stop(
-            connection, name, patience=settings.shutdown_timeout_seconds, force=force, told=told
-        )
-        lifecycle.start(connection, name, patience=patience, told=told)
-        _say(connection, name, "restarted", as_json=as_json)
+def restart(name: str, *, force: bool, wait: bool, reason: str, as_json: bool) -> None:
+    request = Request(Action.restart, (name,), force=force, wait=wait)
+    _carry_out(request, reason, ("restarted", "restarted"), as_json=as_json)
 
 
-def row(connection: Connection, domain: Domain) -> dict[str, Any]:
-    """What is told of a machine in a list."""
-    guest = boot.Guest.seen(domain)
-    address = boot.readiness(connection, guest).address if domain.is_active else ""
-    devices = [each.address or each.uuid for each in domain.configured.host_devices]
-    return {
-        "machine": domain.name,
-        "cluster": (domain.configured.mark or {}).get("cluster", ""),
-        "role": (domain.configured.mark or {}).get("role", ""),
-        "state": str(domain.state),
-        "address": address,
-        "cpus": domain.live.vcpus,
-        "memory": f"{domain.live.memory / 2**30:g} GiB",
-        "start": "with the host" if domain.is_autostart else "",
-        "devices": " ".join(devices),
-        "uuid": domain.uuid,
-    }
+def _carry_out(request: Request, reason: str, words: tuple[str, str], *, as_json: bool) -> None:
+    """`words` are what is said where it was done, and where nothing was to be done."""
+    asked = Asked(reason=reason)
+    read, name = asked.read(), request.machines[0]
+    with Connection(read.platform.machines.uri) as connection:
+        # What is known at once needs no run to fail.
+        domain = lifecycle.found(connection, name)
+        if request.action is Action.start:
+            lifecycle.require_devices(connection, domain)
+        is_so = _is_so(request, domain)
+        if is_so and request.action is Action.start and request.wait:
+            patience = read.platform.machines.boot_timeout_seconds
+            lifecycle.start(connection, name, patience=patience, told=asked.told)
+        run = None if is_so else power(asked, read, request)["run"]
+        done = words[1] if is_so else words[0]
+        if as_json:
+            found = row(connection, lifecycle.found(connection, name))
+            output.json_document({**found, "done": done, "run": run})
+        else:
+            output.line(f"{name}: {done}")
 
 
-def told(step: Step) -> None:
-    """A phase of a machine, for the person."""
-    output.note(f"{step.name}: {step.phase}{f' {step.said}' if step.said else ''}")
+def _is_so(request: Request, domain: Domain) -> bool:
+    """Whether it is as asked for already."""
+    if request.action is Action.stop:
+        return not domain.is_active
+    is_on = domain.is_active and domain.state is not State.PAUSED
+    return request.action is Action.start and is_on
 
 
 def _ours(connection: Connection) -> Iterator[Domain]:
     return (each for each in observe(connection).domains if lifecycle.is_ours(each))
-
-
-def _say(connection: Connection, name: str, what: str, *, as_json: bool) -> None:
-    if as_json:
-        found = row(connection, lifecycle.found(connection, name))
-        output.json_document({**found, "done": what})
-    else:
-        output.line(f"{name}: {what}")

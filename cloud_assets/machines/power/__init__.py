@@ -1,0 +1,1 @@
+"""Machines on and off: what is asked, in which order, with their nodes emptied before."""

@@ -1,0 +1,184 @@
+"""`ai-how system` from outside and from inside, on libvirt's test driver."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud_assets.cli.commands.machines import clusters, system
+from resources.errors import NeedsRepair, PermanentError
+from resources.libvirt import Connection, Identity, domains
+from resources.libvirt.api import bindings
+from tests.cli.commands.test_machines import run, written
+from tests.machines.conftest import Lab, cloud, hpc
+
+HPC = {"hpc-controller", "hpc-compute-01", "hpc-compute-02"}
+CLOUD = {"cloud-control-plane", "cloud-cpu-worker-01"}
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    try:
+        bindings.bindings()
+    except NeedsRepair as problem:
+        pytest.skip(f"{problem}; {problem.hint}")
+    with Connection("test:///default") as connection:
+        yield Lab(connection)
+
+
+@pytest.fixture
+def file(lab: Lab, tmp_path: Path) -> Path:
+    """Both clusters, on the hypervisor of this process."""
+    return written(tmp_path, "test:///default")
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have one machine not start."""
+    start = domains.start
+
+    def refusing(connection: Connection, identity: Identity) -> bool:
+        if identity.name == name:
+            raise PermanentError("libvirt", f"start {name}", "there is no room")
+        return start(connection, identity)
+
+    monkeypatch.setattr(domains, "start", refusing)
+
+
+def start(file: Path) -> None:
+    system.start(file, reason="", as_json=True)
+
+
+def status(file: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    capsys.readouterr()
+    system.status(file, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_with_nothing_configured_it_says_so(tmp_path: Path) -> None:
+    empty = tmp_path / "cluster.yaml"
+    empty.write_text("platform: {ports: {dagster: 1, mlflow: 2, gateway: 3}}\n")
+    assert run(empty, "system", "status") == (0, "system: not_configured\n", "")
+    code, printed, _ = run(empty, "system", "status", "--format", "json")
+    assert (code, json.loads(printed)["state"]) == (0, "not_configured")
+    for verb in ("start", "stop", "destroy"):
+        code, printed, told = run(empty, "system", verb)
+        assert (code, printed) == (2, "")
+        assert "the file has no clusters" in told
+
+
+def test_without_a_file_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AI_HOW_CLUSTER", raising=False)
+    with pytest.raises(Exception, match="no clusters"):
+        system.stop(None, force=False, drain=True, reason="", as_json=False)
+    system.status(None, as_json=False)
+
+
+def test_a_hypervisor_that_is_away_is_an_error(tmp_path: Path) -> None:
+    away = written(tmp_path, "test:///nowhere.xml")
+    code, printed, told = run(away, "system", "status", "--json")
+    assert (code, json.loads(printed)["state"]) == (1, "error")
+    assert "error: libvirt could not open" in told
+
+
+def test_both_start_stop_and_are_destroyed(
+    lab: Lab, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(file, capsys)["state"] == "stopped"
+    start(file)
+    assert lab.active() == HPC | CLOUD
+    found = status(file, capsys)
+    assert found["state"] == "running"
+    assert found["gpus"] == [
+        {"gpu": "0000:01:00.0", "owner": "hpc-compute-02", "shared": True,
+         "wanted_by": ["hpc-compute-02", "cloud-gpu-worker-01"]}
+    ]  # fmt: skip
+    system.stop(file, force=False, drain=True, reason="", as_json=False)
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2:] == ["cloud: stopped", "hpc: stopped"]
+    assert status(file, capsys)["state"] == "stopped"
+    system.destroy(file, confirmed=lambda _: True, reason="", as_json=False)
+    assert lab.names() == set()
+
+
+def test_a_file_with_one_cluster_works_too(lab: Lab, tmp_path: Path) -> None:
+    one = written(tmp_path, "test:///default", cloud=cloud())
+    start(one)
+    assert lab.active() == CLOUD
+    system.stop(one, force=True, drain=True, reason="", as_json=True)
+    assert lab.active() == set()
+
+
+def test_nothing_is_destroyed_without_a_yes(lab: Lab, file: Path) -> None:
+    start(file)
+    asked: list[str] = []
+
+    def no(told: str) -> bool:
+        asked.append(told)
+        return False
+
+    system.destroy(file, confirmed=no, reason="", as_json=False)
+    assert "hpc-controller" in asked[0]
+    assert lab.active() == HPC | CLOUD
+
+
+def test_where_the_cloud_fails_what_was_off_is_off_again(
+    lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "cloud-cpu-worker-01")
+    with pytest.raises(NeedsRepair, match=r"there is no room; off again: cloud-control-plane"):
+        start(file)
+    assert lab.active() == set()
+    assert lab.names() >= HPC
+
+
+def test_where_the_cloud_fails_what_ran_runs_on(
+    lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(written(file.parent, "test:///default", hpc=hpc()))
+    written(file.parent, "test:///default")
+    failing(monkeypatch, "cloud-control-plane")
+    with pytest.raises(NeedsRepair, match="off again: cloud-cpu-worker-01"):
+        start(file)
+    assert lab.active() == HPC
+
+
+def test_what_cannot_be_put_back_is_told(
+    lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "cloud-cpu-worker-01")
+
+    def busy(*_: object, **__: object) -> bool:
+        raise PermanentError("libvirt", "shut it down", "it is busy")
+
+    monkeypatch.setattr(domains, "shutdown", busy)
+    with pytest.raises(NeedsRepair, match=r"no room; not all was put back: .*it is busy"):
+        start(file)
+
+
+def test_after_the_fault_is_mended_the_same_again_starts_all(
+    lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        failing(broken, "cloud-cpu-worker-01")
+        with pytest.raises(NeedsRepair):
+            start(file)
+    start(file)
+    assert lab.active() == HPC | CLOUD
+
+
+def test_a_clusters_status_has_nodes_owners_and_who_is_left_off(
+    lab: Lab, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(file)
+    capsys.readouterr()
+    clusters.status("cloud", file, as_json=True)
+    rows = {each["machine"]: each for each in json.loads(capsys.readouterr().out)}
+    gpu = rows["cloud-gpu-worker-01"]
+    assert (gpu["state"], gpu["auto_start"], gpu["node"]) == ("off", False, "")
+    assert gpu["gpus"] == [{"gpu": "0000:01:00.0", "owner": "hpc-compute-02"}]
+    clusters.status("cloud", file, as_json=False)
+    assert "GPU 0000:01:00.0: hpc-compute-02" in capsys.readouterr().out
