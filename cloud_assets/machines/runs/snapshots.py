@@ -7,6 +7,7 @@ from functools import partial
 import dagster as dg
 from pydantic import Field
 
+from cloud_assets import keys
 from cloud_assets.lineage import outcomes
 from cloud_assets.machines.desired import Desired
 from cloud_assets.machines.guests import snapshots
@@ -35,12 +36,13 @@ class SnapshotConfig(dg.Config):
 
 
 def build_jobs(desired: Desired) -> list[dg.JobDefinition]:
-    """The job; none without clusters. libvirt itself lets one at a time change a machine."""
+    """The job; none without clusters."""
     if not desired.clusters:
         return []
 
     @dg.op(
         name=SNAPSHOT_STEP,
+        pool=keys.MACHINES_POOL,
         out=dg.Out(dg.Nothing),
         description="Snapshots of all the machines that are named, or of none.",
     )
