@@ -79,7 +79,7 @@ def test_a_target_is_a_command(target: str, config: str, force: str) -> None:
     assert made(target, *variables) == expected(EVERY[target], config, force)
 
 
-@pytest.mark.parametrize("target", [each for each in TARGETS if not each.startswith("system")])
+@pytest.mark.parametrize("target", TARGETS)
 def test_its_command_line_is_one_that_the_command_takes(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
