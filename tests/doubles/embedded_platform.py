@@ -41,10 +41,14 @@ T = TypeVar("T")
 
 @dataclass
 class EmbeddedPlatform:
-    """One platform in `home`; `changes` are merged into its `platform:` settings."""
+    """One platform in `home`; `changes` are merged into its `platform:` settings.
+
+    `clusters` are the virtual machines of its file.
+    """
 
     home: Path
     changes: dict[str, Any] = field(default_factory=dict)
+    clusters: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.file = self.home / "cluster.yaml"
@@ -52,6 +56,8 @@ class EmbeddedPlatform:
         suite = _SUITE.read_text("utf-8").splitlines(keepends=True)[:_ITEMS]
         (self.home / "suite.jsonl").write_text("".join(suite), "utf-8")
         document = {"platform": {**_settings(), **self.changes}}
+        if self.clusters:
+            document["clusters"] = self.clusters
         self.file.write_text(yaml.safe_dump(document), "utf-8")
         self.settings: Settings = read_settings(self.file)
         self.supervisor = Supervisor(self.home)

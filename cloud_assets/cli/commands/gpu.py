@@ -86,10 +86,21 @@ def conflicts_found(as_json: Json = False) -> None:
     raise typer.Exit(output.DRIFT)
 
 
-def switch(
+def switch(  # noqa: PLR0913 - each is an option of the command
     address: Address,
     to: Annotated[str, typer.Option("--to", help="The machine that gets it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the run.")] = "",
+    drain_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--drain-seconds",
+            min=0,
+            help="How long work may take to leave; machines.drain_timeout_seconds by default.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on then, though work that is left is lost.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the steps; change nothing.")
     ] = False,
@@ -99,7 +110,9 @@ def switch(
 
     On a failure the machine that had it is put back.
     """
-    plan = _site().plan(address, to)
+    from cloud_assets.machines.gpus.ports import Draining
+
+    plan = _site().plan(address, to, Draining(drain_seconds, force))
     if not plan.steps:
         output.note(f"{to} has GPU {address} already")
     if dry_run or not plan.steps:
@@ -113,22 +126,25 @@ def switch(
             for each in plan.steps
         ]
     else:
-        rows = _switched(address, to, reason)
+        rows = _switched(
+            {"gpu": address, "to": to, "drain_seconds": drain_seconds, "force": force,
+             "reason": reason}
+        )  # fmt: skip
     if rows or as_json:
         output.records(STEP_COLUMNS, rows, as_json=as_json)
 
 
-def _switched(address: str, to: str, reason: str) -> list[dict[str, Any]]:
+def _switched(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """By a run of the graph, which is on record."""
     from cloud_assets.cli.commands.requests import require_success
     from cloud_assets.settings_file import load_settings
     from resources.dagster.graphql import DagsterGraphQL
 
     graph = DagsterGraphQL(load_settings().dagster_url)
-    given = {"gpu": address, "to": to, "requested_by": getpass.getuser(), "reason": reason}
+    given = {**asked, "requested_by": getpass.getuser()}
     run_id = graph.submit(SWITCH_JOB, config={"ops": {GPU_OWNER: {"config": given}}})
-    output.note(f"{address} to {to}: run {run_id}")
-    require_success(graph, run_id, f"give {address} to {to}")
+    output.note(f"{asked['gpu']} to {asked['to']}: run {run_id}")
+    require_success(graph, run_id, f"give {asked['gpu']} to {asked['to']}")
     event = next(each for each in graph.events(GPU_OWNER, limit=20) if each.run_id == run_id)
     return [{"step": each["action"], **each} for each in event.metadata["steps"]]
 
