@@ -14,12 +14,26 @@ from resources.errors import UsageError
 if TYPE_CHECKING:
     from cloud_assets.machines.gpus.inventory import Gpu, Party
     from cloud_assets.machines.gpus.site import GpuSite
+    from cloud_assets.machines.gpus.switch import Step
 
 COLUMNS = ("gpu", "state", "owner", "wanted by", "driver", "group", "name")
 STEP_COLUMNS = ("step", "machine", "outcome", "text")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Address = Annotated[str, typer.Argument(help="A PCI address, as in `0000:01:00.0`.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
+DrainSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--drain-seconds",
+        min=0,
+        help="How long work may take to leave; machines.drain_timeout_seconds by default.",
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Go on then, though work that is left is lost.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the steps; change nothing.")]
 _PLAIN: Mapping[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
 
 
@@ -89,21 +103,10 @@ def conflicts_found(as_json: Json = False) -> None:
 def switch(  # noqa: PLR0913 - each is an option of the command
     address: Address,
     to: Annotated[str, typer.Option("--to", help="The machine that gets it.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the run.")] = "",
-    drain_seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--drain-seconds",
-            min=0,
-            help="How long work may take to leave; machines.drain_timeout_seconds by default.",
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Go on then, though work that is left is lost.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the steps; change nothing.")
-    ] = False,
+    reason: Reason = "",
+    drain_seconds: DrainSeconds = None,
+    force: Force = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Hand a GPU over: empty and stop the machine that has it, start the other, wait for it.
@@ -116,15 +119,7 @@ def switch(  # noqa: PLR0913 - each is an option of the command
     if not plan.steps:
         output.note(f"{to} has GPU {address} already")
     if dry_run or not plan.steps:
-        rows = [
-            {
-                "step": each.action,
-                "machine": each.machine,
-                "outcome": "left out" if each.skipped else "to do",
-                "text": f"{each.text} ({each.skipped})" if each.skipped else each.text,
-            }
-            for each in plan.steps
-        ]
+        rows = [_to_do(each) for each in plan.steps]
     else:
         rows = _switched(
             {"gpu": address, "to": to, "drain_seconds": drain_seconds, "force": force,
@@ -132,6 +127,15 @@ def switch(  # noqa: PLR0913 - each is an option of the command
         )  # fmt: skip
     if rows or as_json:
         output.records(STEP_COLUMNS, rows, as_json=as_json)
+
+
+def _to_do(step: "Step") -> dict[str, Any]:
+    return {
+        "step": step.action,
+        "machine": step.machine,
+        "outcome": "left out" if step.skipped else "to do",
+        "text": f"{step.text} ({step.skipped})" if step.skipped else step.text,
+    }
 
 
 def _switched(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
