@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cloud_assets.machines.gpus.site import GpuSite
 from resources.libvirt import Identity, State, domains, noted, observation, watching
 from tests.hypervisor.vfio.rig import AUDIO, GPU, OTHER_GPU, Rig
 from tests.machines.gpus import on_rig
+from tests.machines.gpus.interrupted import MOMENTS, switching, to_its_end
 from tests.machines.gpus.site import SERVES, TRAINS, machine
 from tests.testbed import pins
 
@@ -23,21 +23,6 @@ pytestmark = [pytest.mark.hypervisor, pytest.mark.vfio]
 
 #: libvirt's reasons to be off.
 SHUT_DOWN, CUT_OFF, CRASHED = 1, 2, 3
-#: Waits for a line at each sentence, so that it can be killed exactly there.
-_SWITCH = """
-import sys
-from pathlib import Path
-from tests.machines.gpus.on_rig import site_of
-
-def say(text):
-    print(text, flush=True)
-    sys.stdin.readline()
-
-site = site_of(Path(sys.argv[1]))
-site.carry_out(site.plan(sys.argv[2], sys.argv[3]), because="a test", say=say)
-"""
-#: What is said right before the drain, the stop, the release, the start, and when all is over.
-MOMENTS = ("left out: close", "shut down", "wait until", "start", "left out: open")
 
 
 @dataclass
@@ -96,36 +81,6 @@ def world(vfio: Rig, tmp_path: Path) -> Iterator[World]:
     site = on_rig.site_of(file)
     with site.connection, on_rig.defined(vfio, site):
         yield World(vfio, site, file)
-
-
-@contextmanager
-def switching(world: World, moment: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process that hands the GPU to SERVES and stands still at a moment of it."""
-    command = [sys.executable, "-c", _SWITCH, str(world.file), GPU, SERVES]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=pins.REPOSITORY
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            while not process.stdout.readline().startswith(moment):
-                assert process.poll() is None, f"it ended before it said: {moment}"
-                _go_on(process)
-            yield process
-        finally:
-            process.kill()
-
-
-def _go_on(process: "subprocess.Popen[str]") -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def to_its_end(process: "subprocess.Popen[str]") -> int:
-    """Lets it say what it will."""
-    process.communicate("\n" * 50)
-    return process.returncode
 
 
 def test_a_second_start_is_refused_with_who_has_it_and_what_hands_it_over(world: World) -> None:
@@ -200,7 +155,7 @@ def test_a_killed_guest_frees_its_gpu_without_a_repair(world: World) -> None:
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_any_moment_the_same_switch_again_ends_it(world: World, moment: str) -> None:
     world.start(TRAINS)
-    with switching(world, moment) as process:
+    with switching(world.file, GPU, moment) as process:
         process.kill()
     assert len(world.running) <= 1
     world.switch(SERVES)
@@ -211,7 +166,7 @@ def test_killed_at_any_moment_the_same_switch_again_ends_it(world: World, moment
 def test_killed_and_then_failing_the_former_owner_is_back(world: World, moment: str) -> None:
     """A switch that was killed cannot put anything back; the next one does it for it."""
     world.start(TRAINS)
-    with switching(world, moment) as process:
+    with switching(world.file, GPU, moment) as process:
         process.kill()
     if moment == MOMENTS[-1]:
         domains.destroy(world.site.connection, world.identity(SERVES))
@@ -221,13 +176,14 @@ def test_killed_and_then_failing_the_former_owner_is_back(world: World, moment: 
     assert world.has(TRAINS)
 
 
-@pytest.mark.parametrize("signal", ["TERM", "KILL"])
-@pytest.mark.parametrize("moment", MOMENTS[1:4])
+@pytest.mark.parametrize(
+    ("moment", "signal"), [("shut down", "KILL"), ("wait until", "TERM"), ("start", "KILL")]
+)
 def test_a_restart_of_libvirtd_in_between_is_waited_for(
     world: World, moment: str, signal: str
 ) -> None:
     world.start(TRAINS)
-    with switching(world, moment) as process:
+    with switching(world.file, GPU, moment) as process:
         world.rig.end_daemon(signal)
         assert to_its_end(process) == 0
     assert world.has(SERVES)
