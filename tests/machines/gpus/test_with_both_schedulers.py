@@ -75,7 +75,7 @@ class World:
     @property
     def slurm_takes_jobs(self) -> bool:
         found = self.slurm.node(self.nodes[0])
-        return found is not None and found.is_ready
+        return found is not None and not found.takes_no_jobs
 
     @property
     def kubernetes_takes_pods(self) -> bool:
@@ -213,7 +213,9 @@ def test_a_job_that_does_not_end_is_named_and_by_force_it_is_cut_off(world: Worl
     drained, *others = world.switch(SERVES, Draining(seconds=1, force=True))
     assert drained.outcome == "forced"
     assert {each.outcome for each in others} == {"done"}
-    assert world.owner == SERVES
+    assert (world.owner, world.works()) == (SERVES, True)
+    [job] = [each for each in world.slurm.jobs() if each.number == number]
+    assert job.is_pending
 
 
 def test_a_budget_keeps_the_gpu_until_another_pod_is_up(world: World, namespace: str) -> None:
