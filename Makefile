@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-cluster test-machines test-slurm testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster test-machines test-slurm test-switch testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-23s %s\n", $$1, $$2}'
@@ -52,6 +52,12 @@ test-machines: $(STAMP) ## what boots virtual machines; needs root and Debian's 
 
 test-slurm: $(STAMP) ## what needs Slurm: one of the run's own; needs root and Debian's packages
 	$(BIN)/pytest -m slurm
+
+test-switch: $(STAMP) ## a GPU that changes hands: all that needs several of these at once
+	@status=0; \
+	$(BIN)/pytest -m "testbed and slurm" || status=$$?; \
+	$(BIN)/pytest -m "hypervisor and slurm" || status=$$?; \
+	exit $$status
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up

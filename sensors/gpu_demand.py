@@ -39,11 +39,12 @@ def _sensor(job: keys.AssetJob) -> dg.SensorDefinition:
         if context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=ACTIVE), limit=1):
             yield dg.SkipReason("a GPU is changing hands")
             return
-        demands = measured(gpu_site)
+        moment = datetime.now(UTC)
+        demands = measured(gpu_site, moment)
         if demands is None:
             yield dg.SkipReason("`platform.slurm` and `platform.kubernetes` must both be named")
             return
-        now = datetime.now(UTC).timestamp()
+        now = moment.timestamp()
         gpus = [each for each in gpu_site.look()[1] if len(each.wanted_by) > 1]
         seen = remembered(gpus, context.cursor, now)
         context.update_cursor(json.dumps(seen))
@@ -56,11 +57,10 @@ def _sensor(job: keys.AssetJob) -> dg.SensorDefinition:
     return gpu_demand
 
 
-def measured(site: GpuSite) -> Mapping[Side, Demand] | None:
+def measured(site: GpuSite, now: datetime) -> Mapping[Side, Demand] | None:
     """What both clusters have to do for GPUs; None where one of them cannot be asked."""
     if site.slurm is None or site.kubernetes is None:
         return None
-    now = datetime.now(UTC)
     pods = site.kubernetes.kubernetes.listed(Kind("v1", "Pod"))
     return {"hpc": of_jobs(site.slurm.slurm.jobs(), now), "cloud": of_pods(pods, now)}
 

@@ -62,6 +62,11 @@ class Kubernetes(Section):
         default=None, description="without one the account of the pod that the platform runs in"
     )
     context: str | None = Field(default=None, description="a context of the kubeconfig")
+    nodes: dict[str, str] = Field(
+        default_factory=dict,
+        description="the node of each virtual machine, as in `cloud-gpu-worker-01: node-2`, whose "
+        "node has neither its name nor its host name nor its address",
+    )
 
 
 class Slurm(Section):
@@ -74,6 +79,11 @@ class Slurm(Section):
         default=None,
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9@._-]*$",
         description="a host that has the commands, for ssh, as in `admin@192.168.100.10`",
+    )
+    nodes: dict[str, str] = Field(
+        default_factory=dict,
+        description="the node of each virtual machine, as in `hpc-compute-01: node-01`, whose "
+        "node has neither its name nor its host name nor its address",
     )
 
 

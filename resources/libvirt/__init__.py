@@ -12,13 +12,14 @@ from resources.libvirt.api.failures import (
     DeviceInUse,
     GroupNotViable,
     NotFound,
+    NotListening,
     NotOurs,
     Unsupported,
 )
 from resources.libvirt.api.objects import Outcome
 from resources.libvirt.domains import Progress
 from resources.libvirt.observation import holder, observe, pci_devices
-from resources.libvirt.ownership import mark
+from resources.libvirt.ownership import mark, noted
 from resources.libvirt.records import (
     Disk,
     Domain,
@@ -52,6 +53,7 @@ __all__ = [
     "MediatedType",
     "Network",
     "NotFound",
+    "NotListening",
     "NotOurs",
     "Observation",
     "Outcome",
@@ -65,6 +67,7 @@ __all__ = [
     "Watch",
     "holder",
     "mark",
+    "noted",
     "observe",
     "pci_devices",
     "watching",

@@ -4,10 +4,11 @@ A domain with that name but without our UUID and mark is never touched: NotOurs 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from xml.etree import ElementTree
 
 from resources.errors import DeadlineExceeded, ExternalError, PermanentError
 from resources.libvirt import ownership, parsing
@@ -50,7 +51,7 @@ def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> b
 
 
 def start(connection: Connection, identity: Identity) -> bool:
-    """Whether it had to be started, or resumed where it was paused.
+    """Whether it had to be started, or resumed where it was paused; then its note is void.
 
     Raises DeviceInUse, which names the domain that has a device, and GroupNotViable.
     """
@@ -60,7 +61,20 @@ def start(connection: Connection, identity: Identity) -> bool:
         if _state(found) is State.PAUSED:
             found.resume()
             return True
-    return objects.start(connection, found, partial(_is_active, connection, found, action), action)
+    is_active = partial(_is_active, connection, found, action)
+    started = objects.start(connection, found, is_active, action)
+    if started:
+        _write_note(connection, found, None, action)
+    return started
+
+
+def note(connection: Connection, identity: Identity, words: Mapping[str, str] | None) -> None:
+    """Keep words with a domain until it is started, or until None takes them away.
+
+    `ownership.noted` reads them. Raises NotFound where there is none.
+    """
+    action = f"write a note to {identity.name}"
+    _write_note(connection, _get(connection, identity, action), words, action)
 
 
 def shutdown(
@@ -146,6 +160,24 @@ def _undefine_flags(connection: Connection) -> int:
     return int(flags)
 
 
+def _write_note(
+    connection: Connection, found: Any, words: Mapping[str, str] | None, action: str
+) -> None:
+    libvirt = connection.libvirt
+    element = None
+    if words is not None:
+        element = ElementTree.tostring(ElementTree.Element("note", dict(words)), "unicode")
+    with connection.translated(action):
+        if not found.isPersistent():
+            return
+        if element is None and ownership.NOTE_NAMESPACE not in _configured_text(connection, found):
+            return
+        found.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, "ai-how-note", ownership.NOTE_NAMESPACE,
+            libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+        )  # fmt: skip
+
+
 def _press(connection: Connection, found: Any, action: str) -> None:
     acpi = connection.libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
     try:
@@ -174,8 +206,10 @@ def _get(connection: Connection, identity: Identity, action: str) -> Any:
 
 
 def _configured(connection: Connection, found: Any) -> str | None:
-    if found is None:
-        return None
+    return None if found is None else _configured_text(connection, found)
+
+
+def _configured_text(connection: Connection, found: Any) -> str:
     return str(found.XMLDesc(connection.libvirt.VIR_DOMAIN_XML_INACTIVE))
 
 

@@ -1,6 +1,7 @@
 """Whose a domain, network or pool is: ours has our mark and the UUID that we gave it.
 
-Nothing here changes anything; those who do ask here first.
+Beside the mark there may be a note, which stays through starts. Nothing here changes anything;
+those who do ask here first.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,8 +12,10 @@ from resources.errors import PermanentError
 from resources.libvirt import parsing
 from resources.libvirt.api.connection import Connection
 from resources.libvirt.api.failures import SYSTEM, NotFound, NotOurs
-from resources.libvirt.records import Identity
+from resources.libvirt.records import Domain, Identity
 
+#: Of the element below `metadata` that is written and taken away while a domain is there.
+NOTE_NAMESPACE = "urn:ai-how:note"
 _HINT = "rename yours, or remove the other by hand (`virsh dumpxml` shows it)"
 
 Lookup = Callable[[str], Any]
@@ -26,6 +29,12 @@ def mark(words: Mapping[str, str]) -> str:
     ElementTree.register_namespace("ai-how", parsing.MARK_NAMESPACE)
     element = ElementTree.Element(f"{{{parsing.MARK_NAMESPACE}}}mark", dict(words))
     return ElementTree.tostring(element, "unicode")
+
+
+def noted(domain: Domain) -> dict[str, str]:
+    """What `domains.note` wrote to it; empty where nothing is noted."""
+    found = domain.configured.metadata.get(NOTE_NAMESPACE)
+    return {} if found is None else dict(ElementTree.fromstring(found).attrib)
 
 
 def require_mark(xml: str, tag: str, action: str) -> None:

@@ -60,6 +60,15 @@ class Slurm:
         self._update(name, action, "State=DRAIN", f"Reason={reason}")
         return True
 
+    def put_down(self, name: str, reason: str) -> None:
+        """Tell that a node's machine is off, which Slurm would find out after minutes.
+
+        What ran there is queued again, and once resumed the node is away until its slurmd answers.
+        """
+        action = f"put {_named(name)} down"
+        self._existing(name, action)
+        self._update(name, action, "State=DOWN", f"Reason={reason}")
+
     def resume(self, name: str) -> bool:
         """Open a node to jobs again; whether it was closed, or away and written off."""
         action = f"resume {_named(name)}"

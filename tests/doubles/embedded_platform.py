@@ -43,7 +43,7 @@ T = TypeVar("T")
 class EmbeddedPlatform:
     """One platform in `home`; `changes` are merged into its `platform:` settings.
 
-    `clusters` are those of virtual machines.
+    `clusters` are the virtual machines of its file.
     """
 
     home: Path
@@ -55,7 +55,9 @@ class EmbeddedPlatform:
         (self.home / "runs").mkdir()
         suite = _SUITE.read_text("utf-8").splitlines(keepends=True)[:_ITEMS]
         (self.home / "suite.jsonl").write_text("".join(suite), "utf-8")
-        document = {"clusters": self.clusters, "platform": {**_settings(), **self.changes}}
+        document = {"platform": {**_settings(), **self.changes}}
+        if self.clusters:
+            document["clusters"] = self.clusters
         self.file.write_text(yaml.safe_dump(document), "utf-8")
         self.settings: Settings = read_settings(self.file)
         self.supervisor = Supervisor(self.home)

@@ -18,6 +18,8 @@ from resources.errors import ExternalError, PermanentError
 from resources.libvirt import Connection
 from tests.hypervisor import home, host
 
+#: Of QEMU's driver, in every libvirtd of the tests.
+CONFIGURATION = Path(__file__).with_name("qemu.conf")
 _CELL = Path(__file__).with_name("cell.sh")
 _PATIENCE_SECONDS = 60.0
 _PREFIX = "ai-how-hypervisor-"
@@ -70,7 +72,7 @@ def running() -> Iterator[Hypervisor]:
         # Nothing of it outlives the process that started it, or the kernel's word for that thread.
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--fork", "--kill-child", *_NAMESPACES,
-             "sh", str(_CELL), str(claimed)],
+             "sh", str(_CELL), str(claimed), str(CONFIGURATION)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:

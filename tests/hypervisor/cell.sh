@@ -1,5 +1,5 @@
 # The first process of new namespaces: keeps a libvirtd whose files, network and processes are its own.
-# $1 is the directory that it keeps all in. libvirtd may be killed, and is started again; its machines
+# $1 is the directory that it keeps all in, $2 the driver's configuration. libvirtd may be killed, and is started again; its machines
 # live on, as they do on a real host.
 set -eu
 home=$1
@@ -24,16 +24,7 @@ cat > /etc/libvirt/libvirtd.conf << 'END'
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 END
-cat > /etc/libvirt/qemu.conf << 'END'
-user = "root"
-group = "root"
-security_driver = "none"
-dynamic_ownership = 0
-remember_owner = 0
-stdio_handler = "file"
-cgroup_controllers = []
-namespaces = []
-END
+cp "$2" /etc/libvirt/qemu.conf
 while :; do
   libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$home/libvirtd.pid" || true
   sleep 0.2

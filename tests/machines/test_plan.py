@@ -161,7 +161,9 @@ def test_a_gpu_that_another_machine_has_keeps_one_off_and_is_told(lab: Lab) -> N
     change = lab.change(both, "cloud-gpu-worker-01")
     assert change.action == "start"
     assert change.withheld == (
-        "hpc-compute-02 has 0000:01:00.0; `ai-how vm stop hpc-compute-02` frees it"
+        "GPU 0000:01:00.0 is currently allocated to `hpc-compute-02` of cluster `hpc`; "
+        "`ai-how gpu switch 0000:01:00.0 --to cloud-gpu-worker-01` hands it over, "
+        "`ai-how vm stop hpc-compute-02` frees it"
     )
 
 

@@ -77,7 +77,7 @@ def tick(
     site = sites.site()
     wishes = (Party("a", "hpc", "hpc", is_active=True), Party("b", "cloud", "cloud", False))
     held = replace(gpu(owner), wanted_by=wishes)
-    monkeypatch.setattr(gpu_demand, "measured", lambda _: demands)
+    monkeypatch.setattr(gpu_demand, "measured", lambda *_: demands)
     monkeypatch.setattr(GpuSite, "look", lambda _: (None, (held,)))
     (sensor,) = gpu_demand.build_sensors(build_jobs(site))
     with dg.DagsterInstance.ephemeral() as instance:

@@ -14,12 +14,26 @@ from resources.errors import UsageError
 if TYPE_CHECKING:
     from cloud_assets.machines.gpus.inventory import Gpu, Party
     from cloud_assets.machines.gpus.site import GpuSite
+    from cloud_assets.machines.gpus.switch import Step
 
 COLUMNS = ("gpu", "state", "owner", "wanted by", "driver", "group", "name")
 STEP_COLUMNS = ("step", "machine", "outcome", "text")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout.")]
 Address = Annotated[str, typer.Argument(help="A PCI address, as in `0000:01:00.0`.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
+DrainSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--drain-seconds",
+        min=0,
+        help="How long work may take to leave; machines.drain_timeout_seconds by default.",
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Go on then, though work that is left is lost.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the steps; change nothing.")]
 _PLAIN: Mapping[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
 
 
@@ -86,52 +100,58 @@ def conflicts_found(as_json: Json = False) -> None:
     raise typer.Exit(output.DRIFT)
 
 
-def switch(
+def switch(  # noqa: PLR0913 - each is an option of the command
     address: Address,
     to: Annotated[str, typer.Option("--to", help="The machine that gets it.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the run.")] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the steps; change nothing.")
-    ] = False,
+    reason: Reason = "",
+    drain_seconds: DrainSeconds = None,
+    force: Force = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Hand a GPU over: empty and stop the machine that has it, start the other, wait for it.
 
     On a failure the machine that had it is put back.
     """
-    plan = _site().plan(address, to)
+    from cloud_assets.machines.gpus.ports import Draining
+
+    plan = _site().plan(address, to, Draining(drain_seconds, force))
     if not plan.steps:
         output.note(f"{to} has GPU {address} already")
     if dry_run or not plan.steps:
-        rows = [
-            {
-                "step": each.action,
-                "machine": each.machine,
-                "outcome": "left out" if each.skipped else "to do",
-                "text": f"{each.text} ({each.skipped})" if each.skipped else each.text,
-            }
-            for each in plan.steps
-        ]
+        rows = [_to_do(each) for each in plan.steps]
     else:
-        rows = _switched(address, to, reason)
+        rows = _switched(
+            {"gpu": address, "to": to, "drain_seconds": drain_seconds, "force": force,
+             "reason": reason}
+        )  # fmt: skip
     if rows or as_json:
         output.records(STEP_COLUMNS, rows, as_json=as_json)
 
 
-def _switched(address: str, to: str, reason: str) -> list[dict[str, Any]]:
+def _to_do(step: "Step") -> dict[str, Any]:
+    return {
+        "step": step.action,
+        "machine": step.machine,
+        "outcome": "left out" if step.skipped else "to do",
+        "text": f"{step.text} ({step.skipped})" if step.skipped else step.text,
+    }
+
+
+def _switched(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """By a run of the graph, which is on record."""
     from cloud_assets.cli.run_steps import follow, require_success
     from cloud_assets.settings_file import load_settings
     from resources.dagster.graphql import DagsterGraphQL
 
     graph = DagsterGraphQL(load_settings().dagster_url)
-    given = {"gpu": address, "to": to, "requested_by": getpass.getuser(), "reason": reason}
-    tags = {REQUESTED_BY_TAG: given["requested_by"], REASON_TAG: reason[:500]}
+    given = {**asked, "requested_by": getpass.getuser()}
+    tags = {REQUESTED_BY_TAG: given["requested_by"], REASON_TAG: asked["reason"][:500]}
     config = {"ops": {GPU_OWNER: {"config": given}}}
     run_id = graph.submit(SWITCH_JOB, config=config, tags={k: v for k, v in tags.items() if v})
-    output.note(f"{address} to {to}: run {run_id}")
+    output.note(f"{asked['gpu']} to {asked['to']}: run {run_id}")
     ended = follow(graph, run_id)
-    require_success(graph, ended, f"give {address} to {to}")
+    require_success(graph, ended, f"give {asked['gpu']} to {asked['to']}")
     run_id = ended.run.run_id
     event = next(each for each in graph.events(GPU_OWNER, limit=20) if each.run_id == run_id)
     return [{"step": each["action"], **each} for each in event.metadata["steps"]]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cloud_assets.machines.applying import boot
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
+from cloud_assets.machines.gpus.allocation import Held, held
 from resources.errors import DeadlineExceeded, NeedsRepair
 from resources.libvirt import (
     Connection,
@@ -14,6 +15,7 @@ from resources.libvirt import (
     domains,
     observation,
     observe,
+    pci_devices,
 )
 
 Stop = Callable[[Connection, str], bool]
@@ -86,10 +88,7 @@ def stop(
 
 def _held(connection: Connection, name: str, device: str, holder: str) -> NeedsRepair:
     other = observation.domain(connection, holder) if holder else None
-    cluster = (other.live.mark or {}).get("cluster", "") if other else ""
-    reason = f"{device} is held by {holder or 'another domain'}"
-    if cluster:
-        reason = f"{device} is held by {holder} of the cluster {cluster}"
-    return NeedsRepair(
-        "the host", f"start {name}", reason, hint=f"`ai-how vm stop {holder}` frees it"
-    )
+    found = Held(device, holder)
+    if other is not None:
+        found = held(device, other, pci_devices(connection))
+    return NeedsRepair("the host", f"start {name}", found.why, hint=found.hint(name))

@@ -9,15 +9,22 @@ import dagster as dg
 from cloud_assets import keys
 from cloud_assets.lineage import outcomes
 from cloud_assets.machines.gpus.execution import Record, SwitchFailed
+from cloud_assets.machines.gpus.ports import Draining
 from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.machines.gpus.switch import Switch
 
 
 class SwitchConfig(dg.Config):
-    """`gpu` by its PCI address, `to` a machine of the file; the rest is kept with the run."""
+    """`gpu` by its PCI address, `to` a machine of the file.
+
+    `drain_seconds` is how long work may take to leave, None as the settings say; `force` goes on
+    where it does not. The rest is kept with the run.
+    """
 
     gpu: str
     to: str
+    drain_seconds: float | None = None
+    force: bool = False
     requested_by: str = ""
     reason: str = ""
 
@@ -38,10 +45,13 @@ def gpu_owner(
 ) -> dg.MaterializeResult:
     """See the description."""
     because = f"GPU {config.gpu} goes to {config.to}"
+    draining = Draining(config.drain_seconds, config.force)
     with outcomes():
-        switch = gpu_site.plan(config.gpu, config.to)
+        switch = gpu_site.plan(config.gpu, config.to, draining)
         try:
-            records = gpu_site.carry_out(switch, because=because, say=context.log.info)
+            records = gpu_site.carry_out(
+                switch, because=because, say=context.log.info, draining=draining
+            )
         except SwitchFailed as failed:
             for each in failed.records:
                 context.log.info(f"{each.action} {each.machine} {each.outcome}: {each.text}")
@@ -53,7 +63,7 @@ def _metadata(config: SwitchConfig, switch: Switch, records: tuple[Record, ...])
     return {
         "gpu": switch.gpu,
         "owner": switch.taker,
-        "before": ", ".join(switch.givers),
+        "before": ", ".join(switch.givers or [each.machine for each in switch.owed]),
         "steps": [asdict(each) for each in records],
         "requested_by": config.requested_by,
         "reason": config.reason,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal
 
 from cloud_assets.machines.desired import Desired, Machine
+from cloud_assets.machines.gpus.allocation import Held
 from cloud_assets.machines.gpus.inventory import Gpu, Party, machine_of
 
 #: taken: another domain has it; rivals: two machines start with it; torn: its IOMMU group is not
@@ -80,16 +81,14 @@ def _unfit(gpu: Gpu, machine: Machine) -> Iterator[Conflict]:
 
 
 def _taken(gpu: Gpu, owner: Party, party: Party) -> Conflict:
-    is_known = bool(owner.cluster)
-    command = f"ai-how gpu switch {gpu.address} --to {party.name}"
+    held = Held(gpu.address, owner.name, owner.cluster)
     return Conflict(
         gpu=gpu.address,
         kind="taken",
         machine=party.name,
         clusters=tuple(filter(None, (owner.cluster, party.cluster))),
-        why=f"GPU {gpu.address} is currently allocated to {owner}. "
-        f"Stop {f'`{owner.name}`'} before starting {party}",
-        command=command if is_known else f"virsh shutdown {owner.name}",
+        why=f"{held.why}. Stop `{owner.name}` before starting {party}",
+        command=held.handed_to(party.name),
     )
 
 

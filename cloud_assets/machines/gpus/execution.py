@@ -1,6 +1,7 @@
 """Carrying a switch out over ports: on any failure the former owner is put back, and told what was.
 
-Killed in between, the same switch again goes on from what it finds.
+Killed in between, the same switch again goes on from what it finds; what was shut down for it is
+noted there, so that a failure then puts it back, too.
 """
 
 import time
@@ -10,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cloud_assets.machines.gpus.ports import Machines, Nodes, Say
-from cloud_assets.machines.gpus.switch import SYSTEM, Step, Switch
+from cloud_assets.machines.gpus.switch import SYSTEM, Former, Step, Switch
 from resources.errors import AiHowError, DeadlineExceeded, NeedsRepair
 
 _POLL_SECONDS = 0.2
-Outcome = Literal["done", "skipped", "failed", "undone"]
+Outcome = Literal["done", "skipped", "failed", "forced"]
+#: What a person may do about a node that does not become empty.
+_OR = "`--drain-seconds` waits longer, `--force` goes on though work is lost"
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,19 @@ class SwitchFailed(NeedsRepair):
 
     def __init__(self, switch: Switch, error: AiHowError, records: tuple[Record, ...]) -> None:
         broken = [each for each in records if each.action == "put back" and each.outcome != "done"]
+        owners = switch.givers or tuple(each.machine for each in switch.owed)
         back = "the former owner is back"
         if broken:
             back = "not all was put back: " + "; ".join(each.text for each in broken)
-        elif not switch.givers:
-            back = "nobody had it before"
+        elif not owners:
+            starts = any(each.action == "start" for each in switch.steps)
+            back = "nobody had it before" if starts else f"{switch.taker} has it all the same"
         hint = error.hint
+        if any((each.action, each.outcome) == ("drain", "failed") for each in records):
+            hint = f"{hint}; {_OR}" if hint else _OR
         if broken:
-            hint = f"`ai-how gpu switch {switch.gpu} --to {switch.givers[0]}` once that is mended"
+            to = (*owners, switch.taker)[0]
+            hint = f"`ai-how gpu switch {switch.gpu} --to {to}` once that is mended"
         super().__init__(
             SYSTEM, f"give {switch.gpu} to {switch.taker}", f"{error}; {back}", hint=hint
         )
@@ -64,6 +72,7 @@ class _Run:
     ports: Ports
     say: Say
     because: str
+    force: bool
     undo: ExitStack
     records: list[Record] = field(default_factory=list)
 
@@ -77,9 +86,29 @@ class _Run:
         try:
             getattr(self, f"_{step.action}")(step)
         except AiHowError as error:
-            self._record(step, "failed", began, str(error))
-            raise
-        self._record(step, "done", began, step.text)
+            if not (self.force and step.action == "drain"):
+                self._record(step, "failed", began, str(error))
+                raise
+            self.say(f"going on all the same: {error}")
+            self._record(step, "forced", began, str(error))
+        else:
+            self._record(step, "done", began, step.text)
+
+    def owe(self, former: Former) -> None:
+        """Have what a killed switch left off started again, unless all goes well."""
+        machine, nodes = former.machine, self.ports.nodes.get(former.kind)
+        if former.node and nodes is not None:
+            self._back(machine, f"open {former.node} to work", lambda: nodes.admit(former.node))
+        self._back(machine, f"start {machine}", lambda: self.ports.machines.start(machine))
+
+    def settle(self) -> None:
+        """All went well: what is off now is so for good."""
+        self.undo.pop_all()
+        for machine in (*self.switch.givers, *(each.machine for each in self.switch.formers)):
+            try:
+                self.ports.machines.forget(machine)
+            except AiHowError as error:
+                self.say(f"a note stays at {machine}: {error}")
 
     def _record(self, step: Step, outcome: Outcome, began: float, text: str) -> None:
         seconds = time.monotonic() - began
@@ -121,7 +150,10 @@ class _Run:
         self.ports.nodes[step.kind or ""].empty(step.node, self.because, self.say)
 
     def _stop(self, step: Step) -> None:
+        self.ports.machines.note(step.machine, self.switch.gpu, self.switch.taker)
         self.ports.machines.stop(step.machine, self.say)
+        if step.node:
+            self.ports.nodes[step.kind or ""].leave(step.node, self.because)
 
     def _release(self, step: Step) -> None:
         self._until_free(step.devices)
@@ -154,23 +186,23 @@ class _Run:
         return {device: who for device, who in found if who is not None}
 
 
-def execute(switch: Switch, ports: Ports, *, because: str, say: Say) -> tuple[Record, ...]:
-    """Take the steps. `because` is written on nodes that are closed.
+def execute(
+    switch: Switch, ports: Ports, *, because: str, say: Say, force: bool = False
+) -> tuple[Record, ...]:
+    """Take the steps. `because` is written on nodes that are closed; `force` cuts their work off.
 
     Raises SwitchFailed once the former owner was put back. What ends the process itself, such as
     an interrupt, puts it back too and goes on.
     """
     with ExitStack() as undo:
-        run = _Run(switch, ports, say, because, undo)
+        run = _Run(switch, ports, say, because, force, undo)
+        for former in switch.owed:
+            run.owe(former)
         try:
-            _all(run)
+            for step in switch.steps:
+                run.take(step)
         except AiHowError as error:
             undo.close()
             raise SwitchFailed(switch, error, tuple(run.records)) from error
+        run.settle()
         return tuple(run.records)
-
-
-def _all(run: _Run) -> None:
-    for step in run.switch.steps:
-        run.take(step)
-    run.undo.pop_all()

@@ -11,7 +11,7 @@ from cloud_assets.machines.desired import Desired, Machine
 from cloud_assets.machines.gpus.conflicts import in_the_way
 from cloud_assets.machines.gpus.inventory import Gpu, cluster_of, machine_of
 from resources.errors import NeedsRepair, UsageError
-from resources.libvirt import Observation
+from resources.libvirt import Observation, noted
 
 SYSTEM = "the switch"
 Action = Literal["drain", "stop", "release", "start", "ready"]
@@ -20,10 +20,14 @@ _SCHEDULER = {"hpc": "Slurm", "cloud": "Kubernetes"}
 
 @dataclass(frozen=True)
 class Node:
-    """A machine as its scheduler knows it; `name` is "" where it does not, and `why` says so."""
+    """A machine as its scheduler knows it; `name` is "" where it does not, and `why` says so.
+
+    `is_ready` is False where a switch closed it, or nothing is heard of it.
+    """
 
     name: str
     why: str = ""
+    is_ready: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,31 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Former:
+    """A machine that a switch shut down which was killed before its end, and its node."""
+
+    machine: str
+    node: str
+    kind: Literal["hpc", "cloud"]
+
+
+@dataclass(frozen=True)
 class Switch:
-    """`givers` have devices of the taker now; no steps where it has all of them already."""
+    """`givers` have devices of the taker now; no steps where it has all of them already.
+
+    `formers` had them before a switch that did not end.
+    """
 
     gpu: str
     taker: str
     givers: tuple[str, ...]
     steps: tuple[Step, ...]
+    formers: tuple[Former, ...] = ()
+
+    @property
+    def owed(self) -> tuple[Former, ...]:
+        """Those that are started again if this one fails; the givers come first."""
+        return () if self.givers else self.formers
 
 
 def planned(
@@ -65,24 +87,28 @@ def planned(
     """
     taker = _taker(gpu, to, desired)
     givers = _givers(taker, desired, seen)
+    formers = tuple(_former(each, desired, nodes) for each in _left_off(taker, desired, seen))
+    coming = _coming(taker, desired, nodes)
     if _has_all(taker, desired, seen):
-        return Switch(gpu, to, (), ())
+        is_open = nodes.get(to, Node("")).is_ready
+        # What was killed after the start has not waited for the node.
+        return Switch(gpu, to, (), coming if formers else () if is_open else coming[1:], formers)
     _require_fit(taker, gpus)
     steps = [step for each in givers for step in _leaving(each, taker, desired, nodes)]
-    return Switch(
-        gpu, to, tuple(each.name for each in givers), (*steps, *_coming(taker, desired, nodes))
-    )
+    return Switch(gpu, to, tuple(each.name for each in givers), (*steps, *coming), formers)
 
 
 def parties(to: str, *, desired: Desired, seen: Observation) -> tuple[Machine, ...]:
-    """The machines whose nodes a plan asks for: the taker, and who has devices of it."""
+    """The machines whose nodes a plan asks for: the taker, who has devices of it, or had them."""
     taker = machine_of(desired, to)
     if taker is None:
         return ()
     held = (seen.holder(each) for each in taker.hostdevs)
     names = dict.fromkeys(each.name for each in held if each is not None)
     found = (machine_of(desired, each) for each in names if each != to)
-    return (taker, *(each for each in found if each is not None))
+    others = {each.name: each for each in found if each is not None}
+    others |= {each.name: each for each in _left_off(taker, desired, seen)}
+    return (taker, *others.values())
 
 
 def _taker(gpu: str, to: str, desired: Desired) -> Machine:
@@ -110,6 +136,25 @@ def _givers(taker: Machine, desired: Desired, seen: Observation) -> list[Machine
             raise NeedsRepair(SYSTEM, f"give it to {taker.name}", reason, hint=hint)
         found[machine.name] = machine
     return list(found.values())
+
+
+def _left_off(taker: Machine, desired: Desired, seen: Observation) -> list[Machine]:
+    """Machines that are off since a switch of their devices began which has not ended."""
+    found = []
+    for machine in desired.machines:
+        domain = seen.domain(machine.name)
+        shared = set(machine.hostdevs) & set(taker.hostdevs)
+        if machine.name == taker.name or domain is None or domain.is_active or not shared:
+            continue
+        if domain.uuid == machine.uuid and noted(domain):
+            found.append(machine)
+    return found
+
+
+def _former(machine: Machine, desired: Desired, nodes: Mapping[str, Node]) -> Former:
+    return Former(
+        machine.name, nodes.get(machine.name, Node("")).name, _kind(desired, machine.name)
+    )
 
 
 def _has_all(taker: Machine, desired: Desired, seen: Observation) -> bool:
@@ -148,22 +193,22 @@ def _leaving(
             "drain", giver.name, f"close {whose} to new work and wait until it is empty",
             node=node.name, kind=kind, skipped=node.why,
         ),
-        Step("stop", giver.name, f"shut down {giver.name}"),
+        Step("stop", giver.name, f"shut down {giver.name}", node=node.name, kind=kind),
         Step("release", giver.name, f"wait until {', '.join(devices)} is free", devices=devices),
     ]  # fmt: skip
 
 
-def _coming(taker: Machine, desired: Desired, nodes: Mapping[str, Node]) -> list[Step]:
+def _coming(taker: Machine, desired: Desired, nodes: Mapping[str, Node]) -> tuple[Step, ...]:
     kind = _kind(desired, taker.name)
     node = nodes.get(taker.name, Node("", "its scheduler was not asked"))
     whose = f"{_SCHEDULER[kind]} node {node.name or taker.hostname}"
-    return [
+    return (
         Step("start", taker.name, f"start {taker.name}", devices=taker.hostdevs),
         Step(
             "ready", taker.name, f"open {whose} to work and wait until it is ready",
             node=node.name, kind=kind, skipped=node.why,
         ),
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def _kind(desired: Desired, machine: str) -> Literal["hpc", "cloud"]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from cloud_assets.machines.desired import Machine
 from cloud_assets.machines.differences import FieldDifference, differences
 from cloud_assets.machines.domain_xml import seed_name
+from cloud_assets.machines.gpus.allocation import held
 from cloud_assets.machines.planning.change import BY_FILE, BY_HAND, Blueprint, Change, Options
 from resources.libvirt import Domain, Observation, State, Volume
 
@@ -73,9 +74,12 @@ def _held(machine: Machine, observed: Observation, taken: dict[str, str]) -> str
     """Which device of it another machine has, "" where all are free or its own."""
     for address in machine.hostdevs:
         holder = observed.holder(address)
-        name = holder.name if holder else taken.get(address, "")
-        if name not in ("", machine.name):
-            return f"{name} has {address}; `ai-how vm stop {name}` frees it"
+        if holder is not None and holder.name != machine.name:
+            found = held(address, holder, observed.devices)
+            return f"{found.why}; {found.hint(machine.name)}"
+        first = taken.get(address, machine.name)
+        if first != machine.name:
+            return f"`{first}`, which starts before it, gets {address}"
     return ""
 
 

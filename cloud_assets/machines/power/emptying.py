@@ -135,8 +135,9 @@ def _open_slurm(machine: Machine, asked: SlurmNodes | None) -> str:
     found = asked.slurm.node(name) if asked and name else None
     if asked is None or found is None:
         return ""
-    is_closed = found.takes_no_jobs and found.reason.startswith(OURS)
-    is_written_off = "DOWN" in found.states and found.reason in _OF_SLURM
+    is_down = "DOWN" in found.states
+    is_closed = (found.takes_no_jobs or is_down) and found.reason.startswith(OURS)
+    is_written_off = is_down and found.reason in _OF_SLURM
     return name if (is_closed or is_written_off) and asked.slurm.resume(name) else ""
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cloud_assets.machines.desired import Cluster, Machine
-from cloud_assets.machines.gpus.adapters import is_node_of, is_slurm_node_of
 from cloud_assets.machines.power.schedulers import NO_KUBERNETES, NO_SLURM, Schedulers
 from resources.errors import ExternalError
 from resources.kubernetes import Kind, Object
@@ -52,18 +51,20 @@ def readiness(cluster: Cluster, schedulers: Schedulers) -> Readiness:
 def _of_kubernetes(machines: Sequence[Machine], schedulers: Schedulers) -> Readiness:
     if schedulers.kubernetes is None:
         return Readiness("Kubernetes", why=f"skipped, {NO_KUBERNETES}", is_named=False)
-    listed = schedulers.kubernetes.kubernetes.listed(Kind("v1", "Node"))
+    known = schedulers.kubernetes
+    listed = known.kubernetes.listed(Kind("v1", "Node"))
     pairs = ((machine, node) for machine in machines for node in listed)
-    found = {each.name: _state(node) for each, node in pairs if is_node_of(each, node)}
+    found = {each.name: _state(node) for each, node in pairs if known.is_of(each, node)}
     return Readiness("Kubernetes", found)
 
 
 def _of_slurm(machines: Sequence[Machine], schedulers: Schedulers) -> Readiness:
     if schedulers.slurm is None:
         return Readiness("Slurm", why=f"skipped, {NO_SLURM}", is_named=False)
-    listed = schedulers.slurm.slurm.nodes()
+    known = schedulers.slurm
+    listed = known.slurm.nodes()
     pairs = ((machine, node) for machine in machines for node in listed)
-    found = {each.name: _slurm_state(node) for each, node in pairs if is_slurm_node_of(each, node)}
+    found = {each.name: _slurm_state(node) for each, node in pairs if known.is_of(each, node)}
     return Readiness("Slurm", found)
 
 

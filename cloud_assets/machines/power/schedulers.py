@@ -35,7 +35,7 @@ class Schedulers:
                 retry_seconds=0.0, answer_seconds=self.answer_seconds,
             )  # fmt: skip
         return KubernetesNodes(
-            client, machines.drain_timeout_seconds, machines.boot_timeout_seconds
+            client, machines.drain_timeout_seconds, machines.boot_timeout_seconds, at.nodes
         )
 
     @cached_property
@@ -46,4 +46,6 @@ class Schedulers:
         client = Slurm(
             at.configuration, login=at.login, timeout_seconds=self.answer_seconds or 60.0
         )
-        return SlurmNodes(client, machines.drain_timeout_seconds, machines.boot_timeout_seconds)
+        return SlurmNodes(
+            client, machines.drain_timeout_seconds, machines.boot_timeout_seconds, at.nodes
+        )

@@ -44,6 +44,10 @@ class NotFound(NeedsRepair):
     """There is no such domain, network, pool, volume, snapshot or device."""
 
 
+class NotListening(NeedsRepair):
+    """A hypervisor has no socket: it is not installed, not started, or just starts again."""
+
+
 class AlreadyThere(PermanentError):
     """One of that name, UUID or address is there already, and is not this one."""
 
@@ -115,7 +119,7 @@ def _of_connection(given: Failure, action: str, said: str) -> ExternalError | No
     absent = _NOT_THERE.search(given.message)
     if absent:
         hint = f"install libvirt and start libvirtd, nothing listens at {absent[1]}"
-        return NeedsRepair(SYSTEM, action, said, hint=hint)
+        return NotListening(SYSTEM, action, said, hint=hint)
     reached = given.part in _OF_CONNECTION or given.code == _RPC
     if given.code in (_DENIED, _AUTH, _ACCESS) or (reached and _FORBIDDEN.search(given.message)):
         hint = "give this user access to libvirt (on Debian the group `libvirt`)"

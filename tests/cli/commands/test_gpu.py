@@ -69,6 +69,7 @@ def run(cluster: Path, *words: str) -> tuple[int, str, str]:
     [
         (("gpu", "owner", "0000:99:00.0"), "there is no GPU 0000:99:00.0"),
         (("gpu", "switch", GPU, "--to", "absent"), "no machine is called `absent`"),
+        (("gpu", "switch", GPU, "--to", SERVES, "--drain-seconds", "-1"), "--drain-seconds"),
     ],
 )
 def test_a_wrong_request_ends_in_2(tmp_path: Path, words: Sequence[str], told: str) -> None:

@@ -167,7 +167,8 @@ def test_the_life_of_two_clusters(shared: tuple[Path, Connection]) -> None:
     assert (code, {each["machine"] for each in json.loads(printed)}) == (0, ALL)
     code, _, told = run(file, "vm", "start", "cloud-gpu-worker-01")
     assert code == 1
-    assert "0000:01:00.0 is held by hpc-compute-02 of the cluster hpc" in told
+    assert "GPU 0000:01:00.0 is currently allocated to `hpc-compute-02` of cluster `hpc`" in told
+    assert "`ai-how gpu switch 0000:01:00.0 --to cloud-gpu-worker-01` hands it over" in told
     assert "`ai-how vm stop hpc-compute-02` frees it" in told
     assert run(file, "vm", "stop", "hpc-compute-02")[:2] == (0, "hpc-compute-02: stopped\n")
     assert run(file, "vm", "start", "cloud-gpu-worker-01")[0] == 0

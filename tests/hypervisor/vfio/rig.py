@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from resources.errors import PermanentError
-from tests.hypervisor import home, host
+from tests.hypervisor import cell, home, host
 from tests.hypervisor.vfio import root
 from tests.testbed.build import cache, commands
 
@@ -123,6 +123,7 @@ def _pack(modules: Path, claimed: Path) -> None:
     for name, script in _SCRIPTS.items():
         shutil.copy(Path(__file__).with_name(script), content / name)
         (content / name).chmod(0o755)
+    shutil.copy(cell.CONFIGURATION, content)
     script = f"find . | busybox cpio -o -H newc | gzip -1 > '{claimed / 'initramfs'}'"
     commands.run(["sh", "-euc", script], directory=content)
     shutil.rmtree(content)

@@ -19,16 +19,6 @@ listen_tls = 0
 listen_tcp = 1
 auth_tcp = "none"
 END
-cat > /etc/libvirt/qemu.conf << 'END'
-user = "root"
-group = "root"
-security_driver = "none"
-dynamic_ownership = 0
-remember_owner = 0
-stdio_handler = "file"
-cgroup_controllers = []
-namespaces = []
-END
 (
   until busybox netstat -ltn | grep -q :16509; do sleep 0.2; done
   echo "vfio rig is up" > /dev/ttyS0

@@ -9,5 +9,7 @@ while read -r file arguments; do insmod "/modules/$file" $arguments; done < /mod
 until [ -b /dev/vda ]; do sleep 0.1; done
 mount -t ext4 /dev/vda /newroot
 cp /second.sh /newroot/init
+mkdir -p /newroot/etc/libvirt
+cp /qemu.conf /newroot/etc/libvirt/qemu.conf
 for each in proc sys dev; do mount --move "/$each" "/newroot/$each"; done
 exec switch_root /newroot /init

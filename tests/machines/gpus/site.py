@@ -40,7 +40,12 @@ def document(name: str, uuid: str, devices: Sequence[str]) -> str:
     return f"""<domain type='test'><name>{name}</name><uuid>{uuid}</uuid>
       <metadata>{mark({"cluster": "tests"})}</metadata>
       <memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type arch='i686'>hvm</type></os>
-      <devices>{"".join(map(_hostdev, devices))}</devices></domain>"""
+      <devices>{passed(devices)}</devices></domain>"""
+
+
+def passed(devices: Sequence[str]) -> str:
+    """The elements of PCI devices that a domain is given."""
+    return "".join(map(_hostdev, devices))
 
 
 def _hostdev(address: str) -> str:

@@ -47,6 +47,28 @@ def test_a_node_of_kubernetes_is_known_by_its_name(kubernetes: Kubernetes) -> No
     assert (unknown.name, unknown.why) == ("", "Kubernetes has no node of that name or address")
 
 
+def test_a_machine_may_be_a_node_of_another_name(kubernetes: Kubernetes) -> None:
+    desired = sites.site().desired
+    other, lost = machine(desired, "cloud-cpu-worker-01"), machine(desired, SERVES)
+    names = {other.name: "gpu-worker-01", lost.name: "gone"}
+    found = KubernetesNodes(kubernetes, SECONDS, SECONDS, names)
+    assert found.of(other).name == "gpu-worker-01"
+    assert "`platform.kubernetes.nodes` names" in found.of(lost).why
+
+
+def test_a_node_is_not_ready_where_we_closed_it_or_nothing_is_heard_of_it(
+    kubernetes: Kubernetes,
+) -> None:
+    found = KubernetesNodes(kubernetes, SECONDS, SECONDS)
+    wanted = machine(sites.site().desired, SERVES)
+    assert not found.of(wanted).is_ready
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    kubernetes.patch(nodes.node("gpu-worker-01"), {"status": ready})
+    assert found.of(wanted).is_ready
+    nodes.cordon(kubernetes, "gpu-worker-01", "a test")
+    assert not found.of(wanted).is_ready
+
+
 def test_a_node_of_kubernetes_is_closed_and_opened(kubernetes: Kubernetes) -> None:
     found = KubernetesNodes(kubernetes, SECONDS, SECONDS)
     found.empty("gpu-worker-01", "a test", quiet)

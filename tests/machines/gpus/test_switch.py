@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from cloud_assets.machines.gpus.inventory import inventory
+from cloud_assets.machines.gpus.ports import Draining
 from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.machines.gpus.switch import Node, Switch, planned
-from resources.errors import AiHowError, NeedsRepair, UsageError
+from cloud_assets.settings.platform import Slurm
+from resources.errors import AiHowError, ExternalError, NeedsRepair, UsageError
 from resources.libvirt import Identity, domains, observe
 from resources.nvidia import Process
 from tests.machines.gpus.site import ALONE, AUDIO, GPU, SERVES, TRAINS, document, machine
@@ -109,3 +112,15 @@ def test_without_a_scheduler_draining_is_left_out_with_a_word(site: GpuSite) -> 
     found = site.plan(GPU, SERVES)
     assert "platform.slurm" in found.steps[0].skipped
     assert "kubeconfig" in found.steps[-1].skipped
+
+
+def test_a_scheduler_that_does_not_answer_is_passed_over_by_force_alone(site: GpuSite) -> None:
+    start(site, TRAINS)
+    away = Slurm(configuration=Path("/nonexistent/slurm.conf"))
+    lost = GpuSite(site.settings.model_copy(update={"slurm": away}), site.desired)
+    with pytest.raises(ExternalError, match="Slurm could not list its nodes"):
+        lost.plan(GPU, TRAINS)
+    # Each connection to the test driver has a world of its own.
+    vars(lost)["connection"] = site.connection
+    found = lost.plan(GPU, SERVES, Draining(force=True))
+    assert "Slurm could not list its nodes" in found.steps[0].skipped

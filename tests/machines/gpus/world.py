@@ -18,6 +18,8 @@ class World:
     fails: Mapping[int, BaseException] = field(default_factory=dict)
     halfway: bool = False
     calls: list[str] = field(default_factory=list)
+    #: Machines that are off for a switch, with who it was for.
+    noted: dict[str, str] = field(default_factory=dict)
 
     def ports(self) -> Ports:
         nodes = _Nodes(self)
@@ -58,9 +60,17 @@ class _Machines:
         if taken:
             raise refusal(f"PCI device is in use by {taken}")
         self.world.call(f"start {machine}", add={machine}, on=self.world.active)
+        self.world.noted.pop(machine, None)
 
     def stop(self, machine: str, say: Say) -> None:
         self.world.call(f"stop {machine}", take={machine}, on=self.world.active)
+
+    def note(self, machine: str, gpu: str, to: str) -> None:
+        self.world.call(f"note {machine}")
+        self.world.noted[machine] = to
+
+    def forget(self, machine: str) -> None:
+        self.world.noted.pop(machine, None)
 
 
 @dataclass
@@ -69,6 +79,9 @@ class _Nodes:
 
     def empty(self, node: str, because: str, say: Say) -> None:
         self.world.call(f"empty {node}", add={node}, on=self.world.closed)
+
+    def leave(self, node: str, because: str) -> None:
+        self.world.call(f"leave {node}")
 
     def admit(self, node: str) -> None:
         self.world.call(f"admit {node}", take={node}, on=self.world.closed)

@@ -106,6 +106,30 @@ def test_a_resumed_node_runs_what_waited(slurm: Slurm, slurm_cell: Running) -> N
     until(lambda: job(slurm, number).state == "COMPLETED")
 
 
+def test_a_node_that_was_put_down_is_away_until_its_slurmd_answers(
+    slurm: Slurm, slurm_cell: Running
+) -> None:
+    """Else a machine that went off a moment ago would be taken for ready."""
+    slurm.drain(slurm_cell.node, "x")
+    slurm.put_down(slurm_cell.node, "y")
+    down = slurm.node(slurm_cell.node)
+    assert down is not None
+    assert (down.is_away, down.takes_no_jobs, down.reason) == (True, True, "y")
+    slurm.resume(slurm_cell.node)
+    number = slurm.submit("true", gpus=1)
+    slurm.wait_ready(slurm_cell.node, timeout_seconds=SECONDS)
+    until(lambda: job(slurm, number).state == "COMPLETED")
+
+
+def test_work_of_a_node_that_was_put_down_is_queued_again(
+    slurm: Slurm, slurm_cell: Running
+) -> None:
+    number = running(slurm, gpus=1)
+    slurm.drain(slurm_cell.node, "x")
+    slurm.put_down(slurm_cell.node, "x")
+    until(lambda: job(slurm, number).is_pending)
+
+
 def test_a_job_may_be_cancelled_twice(slurm: Slurm) -> None:
     number = slurm.submit("sleep 600")
     slurm.cancel(number)
