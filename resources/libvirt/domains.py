@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from resources.errors import DeadlineExceeded, ExternalError, PermanentError
 from resources.libvirt import ownership, parsing
-from resources.libvirt.api import objects
+from resources.libvirt.api import objects, processes
 from resources.libvirt.api.connection import Connection
-from resources.libvirt.api.failures import SYSTEM, NotFound
+from resources.libvirt.api.failures import SYSTEM, ImageInUse, NotFound
 from resources.libvirt.api.objects import Outcome
 from resources.libvirt.records import Identity, State
 
@@ -52,7 +53,8 @@ def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> b
 def start(connection: Connection, identity: Identity) -> bool:
     """Whether it had to be started, or resumed where it was paused.
 
-    Raises DeviceInUse, which names the domain that has a device, and GroupNotViable.
+    Raises DeviceInUse, which names the domain that has a device, GroupNotViable, and ImageInUse,
+    which names the process that has a disk where that is on this machine.
     """
     action = f"start {identity.name}"
     found = _get(connection, identity, action)
@@ -60,7 +62,13 @@ def start(connection: Connection, identity: Identity) -> bool:
         if _state(found) is State.PAUSED:
             found.resume()
             return True
-    return objects.start(connection, found, partial(_is_active, connection, found, action), action)
+    try:
+        return objects.start(
+            connection, found, partial(_is_active, connection, found, action), action
+        )
+    except ImageInUse as held:
+        whose = processes.having_open(Path(held.path)) if held.path else ()
+        raise ImageInUse(action, held.path, holders=whose) from held
 
 
 def shutdown(
