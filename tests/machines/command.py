@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,10 @@ class Command:
         return Ran(started.returncode, printed, told)
 
 
-def write(file: Path, clusters: dict[str, object], **machines: object) -> None:
+def write(file: Path, clusters: Mapping[str, object], **machines: object) -> None:
     """The file; `machines` are settings of the host. No platform is up beside it."""
     platform = {"ports": {"dagster": 1, "mlflow": 2, "gateway": 3}, "machines": machines}
-    file.write_text(yaml.safe_dump({"clusters": clusters, "platform": platform}), "utf-8")
+    file.write_text(yaml.safe_dump({"clusters": dict(clusters), "platform": platform}), "utf-8")
 
 
 def public_key(file: Path) -> Path:

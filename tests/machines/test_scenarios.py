@@ -53,8 +53,9 @@ class Host:
     def is_clean(self) -> bool:
         """Whether there is nothing but what the driver comes with."""
         found = self.observed()
-        others = [each.identity.name for each in (*found.networks, *found.pools)]
-        return not self.names() and others == ["default", "default-pool"]
+        networks = [each.identity.name for each in found.networks]
+        pools = [each.identity.name for each in found.pools]
+        return (self.names(), networks, pools) == (set(), ["default"], ["default-pool"])
 
 
 @pytest.fixture
