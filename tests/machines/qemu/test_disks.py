@@ -9,7 +9,8 @@ import pytest
 
 from cloud_assets.machines.applying import lifecycle
 from cloud_assets.machines.desired import Desired
-from resources.libvirt import ImageInUse, NoRoom, NotFound
+from cloud_assets.machines.domain_xml import pool_identity
+from resources.libvirt import ImageInUse, NoRoom, NotFound, storage
 from tests.machines.conftest import SMALL
 from tests.machines.qemu.emulated import LEADER, WORKER, Emulated, alone, errors
 
@@ -65,6 +66,16 @@ def test_a_smaller_disk_is_another_disk_and_is_made_for_nobody_who_did_not_allow
     assert errors(qemu.apply(smaller, allow_data_loss=True)) == []
     assert sizes(qemu) == {LEADER: 10, WORKER: 10}
     assert qemu.pending(smaller) == []
+
+
+def test_a_small_file_is_written_once_and_again_where_it_differs(
+    qemu: Emulated, image: Path
+) -> None:
+    qemu.apply(alone(qemu.cluster(image)))
+    written = (qemu.connection, pool_identity("hpc"), "hpc-other-seed.iso")
+    outcomes = [storage.upload(*written, each) for each in (b"one", b"other", b"other")]
+    assert outcomes == ["created", "changed", "unchanged"]
+    assert storage.download(*written) == b"other"
 
 
 @contextmanager
