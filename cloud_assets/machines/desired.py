@@ -76,21 +76,16 @@ class Topology:
 
 
 @dataclass(frozen=True)
-class Numa:
-    """NUMA nodes, each with so many bytes."""
-
-    nodes: int
-    memory_bytes: int
-
-
-@dataclass(frozen=True)
 class Processor:
-    """`features` by name, True where it is added; `topology` None leaves it to libvirt."""
+    """`features` by name, True where it is added; `topology` None leaves it to libvirt.
+
+    `numa_nodes` share CPUs and memory in equal parts; None is a machine that sees no nodes.
+    """
 
     model: Literal["host-passthrough", "host-model", "qemu64"]
     features: tuple[tuple[str, bool], ...]
     topology: Topology | None
-    numa: Numa | None
+    numa_nodes: int | None
     nested: bool
     pinned: bool
 

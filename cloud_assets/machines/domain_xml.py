@@ -13,14 +13,14 @@ from uuid import uuid5
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from cloud_assets.machines.desired import Cluster, Machine, Mount, Numa, Processor
+from cloud_assets.machines.desired import Cluster, Machine, Mount, Processor
 from cloud_assets.machines.spec import NAMESPACE
 from resources.libvirt import Identity, mark
 
 #: What runs a domain; emulation without KVM is `qemu`.
 Kind = Literal["kvm", "qemu"]
 DISK, SEED = "vda", "vdb"
-_KIBIBYTE = 1024
+_KIBIBYTE, _MEBIBYTE = 2**10, 2**20
 _AGENT = "org.qemu.guest_agent.0"
 
 
@@ -142,8 +142,10 @@ def _memory(root: Element, machine: Machine) -> None:
     if hugepages:
         size = str(hugepages // _KIBIBYTE)
         SubElement(SubElement(backing, "hugepages"), "page", size=size, unit="KiB")
+    # Of the kernel's own making: a hugetlbfs, which huge pages would need otherwise, is mounted on
+    # few hosts, and that of 1 GiB pages on none.
+    SubElement(backing, "source", type="memfd")
     if shared:
-        SubElement(backing, "source", type="memfd")
         SubElement(backing, "access", mode="shared")
 
 
@@ -164,8 +166,8 @@ def _processor(root: Element, machine: Machine, kind: Kind) -> None:
         )  # fmt: skip
     for name, added in _features(processor, kind):
         SubElement(cpu, "feature", policy="require" if added else "disable", name=name)
-    if processor.numa:
-        _numa(cpu, processor.numa, machine)
+    if processor.numa_nodes:
+        _numa(cpu, processor.numa_nodes, machine)
 
 
 def _features(processor: Processor, kind: Kind) -> list[tuple[str, bool]]:
@@ -176,16 +178,22 @@ def _features(processor: Processor, kind: Kind) -> list[tuple[str, bool]]:
     return list(named.items())
 
 
-def _numa(cpu: Element, numa: Numa, machine: Machine) -> None:
+def _numa(cpu: Element, nodes: int, machine: Machine) -> None:
     cells = SubElement(cpu, "numa")
     shared = {"memAccess": "shared"} if machine.memory.shared else {}
-    for node in range(numa.nodes):
-        first = machine.vcpus * node // numa.nodes
-        last = machine.vcpus * (node + 1) // numa.nodes - 1
-        cpus = str(first) if first == last else f"{first}-{last}"
-        memory = str(numa.memory_bytes // _KIBIBYTE)
+    for node in range(nodes):
+        first, end = _part(machine.vcpus, nodes, node)
+        cpus = str(first) if first == end - 1 else f"{first}-{end - 1}"
+        # QEMU has whole MiB in each, and libvirt takes their sum for the memory of all.
+        low, high = _part(machine.memory.size_bytes // _MEBIBYTE, nodes, node)
+        memory = str((high - low) * _MEBIBYTE // _KIBIBYTE)
         words = {"id": str(node), "cpus": cpus, "memory": memory, "unit": "KiB", **shared}
         SubElement(cells, "cell", words)
+
+
+def _part(whole: int, nodes: int, node: int) -> tuple[int, int]:
+    """Where the share of a node begins and ends."""
+    return whole * node // nodes, whole * (node + 1) // nodes
 
 
 def _devices(devices: Element, machine: Machine, place: Placement) -> None:

@@ -1,25 +1,37 @@
-"""What a machine is told at its first boot: its name, who may log in, its directories; pure.
+"""What a machine is told when it boots: its name, who may log in, its directories; pure.
 
-Later changes of it are for machines that boot for the first time, or again on a new disk.
+The instance has the digest of all that, so a machine that was told something else does it at its
+next start, on the disk that it has; the same once more does nothing.
 """
 
 import hashlib
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cloud_assets.machines.desired import Machine, Mount
 from resources.libvirt import seed
 
+#: Those of the image go once in the life of a disk. By itself cloud-init makes new ones for every
+#: instance, and everybody who has logged in before would be told of an attack.
+_HOST_KEYS: Mapping[str, Any] = {
+    "ssh_deletekeys": False,
+    "bootcmd": [
+        ["cloud-init-per", "once", "ai-how-host-keys", "sh", "-c", "rm -f /etc/ssh/ssh_host_*"]
+    ],
+}
+
 
 def told(machine: Machine, *, user: str, ssh_key: str) -> seed.Seed:
     """`ssh_key` is a line of a public key's file."""
-    return seed.Seed(
+    first = seed.Seed(
         hostname=machine.hostname,
         instance=machine.uuid,
         users=(seed.User(user, (ssh_key.strip(),)),),
-        more=_directories(machine),
+        more={**_HOST_KEYS, **_directories(machine)},
     )
+    return replace(first, instance=f"{machine.uuid}-{digest(first)}")
 
 
 def digest(given: seed.Seed) -> str:

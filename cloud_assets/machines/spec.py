@@ -16,7 +16,6 @@ from cloud_assets.machines.desired import (
     Memory,
     Mount,
     Network,
-    Numa,
     Pool,
     Processor,
     Reservation,
@@ -110,7 +109,7 @@ def _machine(
         uuid=machine_uuid(cluster.name, declared.name),
         mac=mac_address(declared.name),
         vcpus=node.cpu_cores,
-        processor=_processor(processor, node.cpu_cores, node.memory_gb),
+        processor=_processor(processor, node.cpu_cores),
         memory=_memory(processor.performance, node.memory_gb, shared=bool(mounts)),
         volume=Volume(
             f"{declared.name}.qcow2", pool.name, node.disk_gb * GIBIBYTE, Path(image)
@@ -135,7 +134,7 @@ def _acceleration(processor: given.Acceleration, host: Machines) -> Acceleration
     return host.acceleration if processor.enable_kvm else "tcg"
 
 
-def _processor(processor: given.Acceleration, vcpus: int, gigabytes: int) -> Processor:
+def _processor(processor: given.Acceleration, vcpus: int) -> Processor:
     model = processor.cpu_model
     numa = processor.numa_topology
     return Processor(
@@ -144,7 +143,7 @@ def _processor(processor: given.Acceleration, vcpus: int, gigabytes: int) -> Pro
             (each.lstrip("+-"), not each.startswith("-")) for each in processor.cpu_features
         ),
         topology=_topology(processor.cpu_topology, vcpus),
-        numa=Numa(numa.nodes, gigabytes * GIBIBYTE // numa.nodes) if numa else None,
+        numa_nodes=numa.nodes if numa else None,
         nested=processor.enable_nested,
         pinned=processor.performance.cpu_pinning,
     )

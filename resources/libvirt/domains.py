@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from resources.errors import DeadlineExceeded, ExternalError, PermanentError
 from resources.libvirt import ownership, parsing
-from resources.libvirt.api import objects
+from resources.libvirt.api import objects, processes
 from resources.libvirt.api.connection import Connection
-from resources.libvirt.api.failures import SYSTEM, NotFound
+from resources.libvirt.api.failures import SYSTEM, ImageInUse, NotFound
 from resources.libvirt.api.objects import Outcome
 from resources.libvirt.records import Identity, State
 
@@ -53,7 +54,8 @@ def set_autostart(connection: Connection, identity: Identity, wanted: bool) -> b
 def start(connection: Connection, identity: Identity) -> bool:
     """Whether it had to be started, or resumed where it was paused; then its note is void.
 
-    Raises DeviceInUse, which names the domain that has a device, and GroupNotViable.
+    Raises DeviceInUse, which names the domain that has a device, GroupNotViable, and ImageInUse,
+    which names the process that has a disk where that is on this machine.
     """
     action = f"start {identity.name}"
     found = _get(connection, identity, action)
@@ -62,7 +64,11 @@ def start(connection: Connection, identity: Identity) -> bool:
             found.resume()
             return True
     is_active = partial(_is_active, connection, found, action)
-    started = objects.start(connection, found, is_active, action)
+    try:
+        started = objects.start(connection, found, is_active, action)
+    except ImageInUse as held:
+        whose = processes.having_open(Path(held.path)) if held.path else ()
+        raise ImageInUse(action, held.path, holders=whose) from held
     if started:
         _write_note(connection, found, None, action)
     return started

@@ -4,14 +4,15 @@ A pool with that name but another UUID is never touched: NotOurs is raised. Volu
 pool's.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 from xml.etree import ElementTree
 
+from resources.errors import ExternalError
 from resources.libvirt import ownership, parsing
 from resources.libvirt.api.connection import Connection
-from resources.libvirt.api.failures import SYSTEM, AlreadyThere, NotFound
+from resources.libvirt.api.failures import SYSTEM, AlreadyThere, NoRoom, NotFound, Unsupported
 from resources.libvirt.api.objects import Outcome
 from resources.libvirt.records import Identity, Volume
 
@@ -98,7 +99,7 @@ def overlay(
         raise AlreadyThere(SYSTEM, action, reason, hint=hint)
     if found.capacity >= capacity:
         return "unchanged"
-    with connection.translated(f"resize the volume {name} of {pool.name}"):
+    with _room_told(connection, pool, f"resize the volume {name} of {pool.name}"):
         _volume(connection, pool, name, action).resize(capacity, 0)
     return "changed"
 
@@ -115,19 +116,16 @@ def upload(connection: Connection, pool: Identity, name: str, content: bytes) ->
         return "unchanged"
     delete_volume(connection, pool, name)
     created = _create(connection, pool, _document(name, len(content), "raw"), action)
-    with connection.translated(action):
-        stream = connection.handle().newStream(0)
-        created.upload(stream, 0, len(content), 0)
-        position = 0
-
-        def following(_stream: object, size: int, _context: object) -> bytes:
-            nonlocal position
-            piece = content[position : position + size]
-            position += len(piece)
-            return piece
-
-        stream.sendAll(following, None)
-        stream.finish()
+    try:
+        with _room_told(connection, pool, action):
+            _send(connection, created, content)
+    except Unsupported:
+        raise
+    except ExternalError:
+        # Half a seed is none, and would be taken for one.
+        with suppress(ExternalError):
+            delete_volume(connection, pool, name)
+        raise
     return "created" if found is None else "changed"
 
 
@@ -176,8 +174,41 @@ def delete_volume(connection: Connection, pool: Identity, name: str) -> bool:
 
 
 def _create(connection: Connection, pool: Identity, xml: str, action: str) -> Any:
-    with connection.translated(action):
+    with _room_told(connection, pool, action):
         return _get(connection, pool, action).createXML(xml, 0)
+
+
+def _send(connection: Connection, created: Any, content: bytes) -> None:
+    stream = connection.handle().newStream(0)
+    created.upload(stream, 0, len(content), 0)
+    position = 0
+
+    def following(_stream: object, size: int, _context: object) -> bytes:
+        nonlocal position
+        piece = content[position : position + size]
+        position += len(piece)
+        return piece
+
+    stream.sendAll(following, None)
+    stream.finish()
+
+
+@contextmanager
+def _room_told(connection: Connection, pool: Identity, action: str) -> Iterator[None]:
+    """Within, libvirt's errors are ours, and a full file system is told with what it has left."""
+    try:
+        with connection.translated(action):
+            yield
+    except NoRoom as full:
+        refresh(connection, pool)
+        with connection.translated(action):
+            found = parsing.pool(_get(connection, pool, action).XMLDesc(0))
+        reason = (
+            f"{found.path} of the pool {pool.name} has no room for it: "
+            f"{found.available >> 10} of {found.capacity >> 10} KiB are free"
+        )
+        hint = "free space there, or set machines.pool_root to a larger file system"
+        raise NoRoom(SYSTEM, action, reason, hint=hint) from full
 
 
 def _document(name: str, capacity: int, kind: str, backing: Mapping[str, str] | None = None) -> str:

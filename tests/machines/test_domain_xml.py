@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud_assets.machines import domain_xml
-from cloud_assets.machines.desired import Cluster, Machine, Memory, Mount, Numa
+from cloud_assets.machines.desired import Cluster, Machine, Memory, Mount
 from cloud_assets.machines.domain_xml import Placement, pinned_cpus
 from cloud_assets.machines.first_boot import digest, told
 from resources.libvirt import parsing, seed
@@ -32,7 +32,7 @@ def everything() -> Machine:
     mount = Mount("data", Path("/srv/data"), "/data", "admin", "admin", "0755", "rw")
     processor = replace(
         plain.processor, model="host-passthrough", features=(("avx2", True), ("hle", False)),
-        numa=Numa(2, GIB // 2), nested=True,
+        numa_nodes=2, nested=True,
     )  # fmt: skip
     memory = Memory(GIB, 2 * 2**20, shared=True)
     return replace(plain, mounts=(mount,), processor=processor, memory=memory)
@@ -136,6 +136,26 @@ def test_what_is_told_has_a_digest_of_its_own() -> None:
     first = told(machine(0), user="admin", ssh_key="a")
     assert digest(first) == digest(told(machine(0), user="admin", ssh_key="a\n"))
     assert digest(first) != digest(told(machine(0), user="admin", ssh_key="b"))
+
+
+def test_what_is_told_anew_is_another_instance_and_the_same_is_none() -> None:
+    """By the instance cloud-init knows whether it has done all that."""
+    instances = [
+        told(machine(0), user=user, ssh_key=key).instance
+        for user, key in (("admin", "a"), ("admin", "a"), ("admin", "b"), ("root", "a"))
+    ]
+    assert len(set(instances)) == 3
+    assert all(each.startswith(f"{machine(0).uuid}-") for each in instances)
+
+
+@pytest.mark.parametrize("nodes", range(1, 9))
+def test_nodes_have_whole_mebibytes_that_make_the_memory(nodes: int) -> None:
+    shaped = replace(machine(0, vcpus=8).processor, numa_nodes=nodes)
+    xml = domain_xml.domain(machine(0, vcpus=8, processor=shaped), PLACE).xml
+    cells = parsing.element(xml, "domain").findall("cpu/numa/cell")
+    memory = [int(each.get("memory", "")) for each in cells]
+    assert (len(memory), sum(memory)) == (nodes, GIB // 1024)
+    assert all(each % 1024 == 0 for each in memory)
 
 
 def test_two_clusters_share_no_name() -> None:

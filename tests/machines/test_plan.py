@@ -116,15 +116,22 @@ def test_without_a_key_the_plan_takes_first_boots_as_they_are(lab: Lab, tmp_path
     assert not host.has_key()
     assert host.outlook(lab.connection).pending == ()
     key.write_text("ssh-ed25519 BBBB other")
-    assert {each.action for each in host.outlook(lab.connection).pending} == {"update"}
+    assert {each.action for each in host.outlook(lab.connection).pending} == {"update", "restart"}
 
 
-def test_another_key_is_for_the_next_first_boot_and_restarts_nothing(lab: Lab) -> None:
+def test_another_key_is_written_now_and_taken_up_by_the_next_start(lab: Lab) -> None:
     lab.apply(HPC)
     lab.rendering = replace(RENDERING, ssh_key="ssh-ed25519 BBBB other")
     found = lab.plan(HPC).pending
-    assert {each.action for each in found} == {"update"}
-    assert {each.path for change in found for each in change.differences} == {"first boot"}
+    assert {(each.action, each.applies) for each in found} == {("update", True), ("restart", False)}
+    assert {each.path for change in found for each in change.differences} == {"cloud-init"}
+    lab.apply(HPC)
+    found = lab.plan(HPC).pending
+    assert {each.action for each in found} == {"restart"}
+    for each in found:
+        lab.connection.handle().lookupByName(each.name).destroy()
+    lab.apply(HPC)
+    assert lab.pending(HPC) == []
 
 
 def test_a_machine_that_is_off_is_started_and_one_that_crashed_is_told_so(lab: Lab) -> None:

@@ -6,11 +6,12 @@ That a domain runs says nothing: the hypervisor says so before the guest's first
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
 from cloud_assets.machines.desired import Machine
-from resources.errors import DeadlineExceeded, ExternalError, NeedsRepair
+from resources.errors import DeadlineExceeded, ExternalError, NeedsRepair, TransientError
 from resources.libvirt import (
     AgentSilent,
     Connection,
@@ -79,16 +80,19 @@ def wait(
 ) -> Readiness:
     """Until its agent or its SSH server answers, or SSH where that is needed.
 
-    Raises DeadlineExceeded with the last lines of its console; NeedsRepair where it went off.
+    Raises DeadlineExceeded with the last lines of its console; NeedsRepair where it went off, or
+    where its address is another's. A hypervisor that starts anew meanwhile is waited for.
     """
     began = time.monotonic()
     found, last = Readiness(), Readiness()
     while not (found.ssh if needs_ssh else found.answers):
-        found = readiness(connection, guest)
+        with suppress(TransientError):
+            found = readiness(connection, guest)
+            _require_on(connection, guest)
+            _require_its_address(connection, guest, found)
         for step in _news(guest.name, last, found):
             told(step)
         last = found
-        _require_on(connection, guest)
         if time.monotonic() - began > patience:
             raise _unheard(connection, guest, found, patience)
         time.sleep(_POLL_SECONDS)
@@ -131,6 +135,23 @@ def _require_on(connection: Connection, guest: Guest) -> None:
             "the host", f"boot {guest.name}", f"it is {state} again",
             hint=_console(connection, guest.name),
         )  # fmt: skip
+
+
+def _require_its_address(connection: Connection, guest: Guest, found: Readiness) -> None:
+    """A DHCP server keeps to a lease that it gave before the address was kept for this machine."""
+    if not guest.address or found.address in ("", guest.address):
+        return
+    for each in guests.leases(connection, guest.network):
+        if each.address == guest.address and each.mac != guest.mac:
+            named = f" ({each.hostname})" if each.hostname else ""
+            until = f", until {each.expires:%Y-%m-%d %H:%M:%S} UTC" if each.expires else ""
+            raise NeedsRepair(
+                "the host", f"boot {guest.name}",
+                f"its address {guest.address} is leased to {each.mac}{named}{until}; "
+                f"it got {found.address}",
+                hint=f"shut down what has that card, and `ai-how vm restart {guest.name}` when the "
+                "lease has ended",
+            )  # fmt: skip
 
 
 def _unheard(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cloud_assets.machines.applying.progress import Listener, Phase, Step
 from cloud_assets.machines.domain_xml import pool_identity, seed_name
 from cloud_assets.machines.planning.change import Blueprint, Change
-from cloud_assets.machines.planning.machines import starts_with_host
+from cloud_assets.machines.planning.machines import SEED_PATH, starts_with_host
 from cloud_assets.machines.planning.removals import volumes_of
 from resources.errors import ExternalError
 from resources.libvirt import (
@@ -49,7 +49,7 @@ class Making:
             self._clear()
         if is_new or any(each.startswith("disk") and "[" not in each for each in paths):
             self._volume()
-        if is_new or "first boot" in paths:
+        if is_new or SEED_PATH in paths:
             self._seed()
         if change.action != "start":
             self._define()

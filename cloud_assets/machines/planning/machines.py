@@ -12,8 +12,12 @@ from resources.libvirt import Domain, Observation, State, Volume
 
 _LOSS = "what it has written would be lost; `--allow-data-loss` replaces its disk"
 _RENAME = "rename the cluster, or remove the other by hand"
+#: What cloud-init is told differs; the other disk is read at the next start.
+SEED_PATH = "cloud-init"
 #: libvirt's reason of a domain that is off because its process died.
 CRASHED = 3
+#: And of one that is paused because its disk could not be written.
+_UNWRITTEN = 5
 WHY_CRASHED = "it crashed"
 
 
@@ -134,9 +138,9 @@ def _of_definition(drawn: Blueprint, found: Domain, base: Change, observed: Obse
     differing = list(differences(document.xml, found.configured_xml, "domain"))
     is_old = mark.get("digest") != document.digest or mark.get("seed") != drawn.seed_digest
     if mark.get("seed") != drawn.seed_digest:
-        differing.append(FieldDifference("first boot", mark.get("seed"), drawn.seed_digest))
+        differing.append(FieldDifference(SEED_PATH, mark.get("seed"), drawn.seed_digest))
     elif _lacks_seed(drawn.machine, observed):
-        differing.append(FieldDifference("first boot", None, drawn.seed_digest))
+        differing.append(FieldDifference(SEED_PATH, None, drawn.seed_digest))
     if not found.is_persistent:
         differing.append(FieldDifference("definition", None, document.digest))
     elif found.is_autostart != starts_with_host(drawn.machine):
@@ -153,13 +157,17 @@ def _of_definition(drawn: Blueprint, found: Domain, base: Change, observed: Obse
 
 def _of_running(drawn: Blueprint, found: Domain, base: Change) -> Iterator[Change]:
     """What runs is left as it is; libvirt has put the host's processor into it."""
-    differing = differences(drawn.document.xml, found.xml, "domain", without="cpu")
+    differing = list(differences(drawn.document.xml, found.xml, "domain", without="cpu"))
     mark = found.live.mark or {}
     if not differing and mark.get("digest") != drawn.document.digest:
-        differing = (FieldDifference("metadata/digest", mark.get("digest"), drawn.document.digest),)
+        differing.append(
+            FieldDifference("metadata/digest", mark.get("digest"), drawn.document.digest)
+        )
+    if mark.get("seed") != drawn.seed_digest:
+        differing.append(FieldDifference(SEED_PATH, mark.get("seed"), drawn.seed_digest))
     if differing:
         yield replace(
-            base, action="restart", why="it runs as it was before", differences=differing,
+            base, action="restart", why="it runs as it was before", differences=tuple(differing),
             withheld=f"`ai-how vm restart {base.name}` takes it up", starts=False,
         )  # fmt: skip
 
@@ -178,7 +186,8 @@ def _lacks_seed(machine: Machine, observed: Observation) -> bool:
 
 def _why_off(found: Domain) -> str:
     if found.state is State.PAUSED:
-        return "it is paused"
+        full = "it is paused: the host could not write its disk"
+        return full if found.reason == _UNWRITTEN else "it is paused"
     return WHY_CRASHED if found.reason == CRASHED else "it is off"
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
+from resources.errors import TransientError
 from resources.libvirt.api import bindings
-from resources.libvirt.api.failures import Failure, error
+from resources.libvirt.api.failures import SYSTEM, Failure, NotListening, error
 
 _log = logging.getLogger(__name__)
 _KEEPALIVE_SECONDS, _KEEPALIVE_MISSED = 5, 3
@@ -32,6 +33,7 @@ class Connection:
         self._lock = threading.Lock()
         self._handle: Any = None
         self._watchers: list[Lost] = []
+        self._was_open = False
 
     def __enter__(self) -> Self:
         self.handle()
@@ -90,8 +92,16 @@ class Connection:
 
     def _open(self) -> Any:
         libvirt = bindings.with_events()
-        with self.translated(f"open {self.uri}"):
-            opened = (libvirt.openReadOnly if self._read_only else libvirt.open)(self.uri)
+        action = f"open {self.uri}"
+        try:
+            with self.translated(action):
+                opened = (libvirt.openReadOnly if self._read_only else libvirt.open)(self.uri)
+        except NotListening as absent:
+            if not self._was_open:
+                raise
+            # It was there: it starts anew, and its socket comes last.
+            raise TransientError(SYSTEM, action, absent.reason, hint=absent.hint) from absent
+        self._was_open = True
         # Drivers inside this process have neither, and cannot be lost.
         with suppress(libvirt.libvirtError):
             opened.registerCloseCallback(self._closed, None)

@@ -4,6 +4,7 @@ Decided by code and, where one code means several things, by the few words that 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resources.errors import ExternalError, NeedsRepair, PermanentError, TransientError
@@ -33,6 +34,15 @@ _FORBIDDEN = re.compile(r"[Pp]ermission denied|authentication (?:failed|unavaila
 _LOCKED = re.compile(r"cannot acquire state change lock|[Tt]imed out during operation")
 #: libvirt's words where it looks for the device, QEMU's where a start finds it missing.
 _ABSENT_DEVICE = re.compile(r"Device \S+ not found|no such host device")
+#: QEMU's words where another process writes to an image; the image stands on its next line.
+_IMAGE_IN_USE = re.compile(r'Failed to get (?:shared )?"\w+" lock(?:.*?using the image \[(.+?)\])?')
+_NO_IMAGE = re.compile(
+    r"(?:Cannot access (?:backing|storage) file '|inaccessible backing store volume |"
+    r"Could not open ')([^']+?)'?(?: of storage file .*)?: No such file"
+)
+_BRIDGE = re.compile(
+    r"bridge name '(\S+?)' already in use|creating bridge interface (\S+?): File exists"
+)
 _FULL = re.compile(r"No space left on device|[Dd]isk quota")
 _MEMORY = re.compile(r"[Cc]annot allocate memory|cannot set up guest memory")
 _TAKEN = re.compile(r"already exists|already in use by|is already defined|there is an existing")
@@ -84,6 +94,22 @@ class GroupNotViable(NeedsRepair):
         self.device = device
 
 
+class ImageInUse(NeedsRepair):
+    """Another process has an image open; `path` "" where QEMU does not say which."""
+
+    def __init__(self, action: str, path: str, *, holders: Sequence[str] = ()) -> None:
+        whose = ", ".join(holders)
+        super().__init__(
+            SYSTEM, action, f"its disk {path} is open in {whose or 'another process'}",
+            hint=f"end it first{'' if whose else f'; `fuser -v {path}` says which it is'}",
+        )  # fmt: skip
+        self.path = path
+
+
+class NoRoom(NeedsRepair):
+    """A file system is full; a pool says which."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """An error as libvirt puts it: its code, the part that it comes from, its words."""
@@ -112,7 +138,8 @@ def _of_device(given: Failure, action: str, said: str) -> ExternalError | None:
     viable = _NOT_VIABLE.search(given.message)
     if viable:
         return GroupNotViable(action, said, group=int(viable[2]), device=viable[1] or "")
-    return None
+    locked = _IMAGE_IN_USE.search(said)
+    return ImageInUse(action, locked[1] or "") if locked else None
 
 
 def _of_connection(given: Failure, action: str, said: str) -> ExternalError | None:
@@ -132,6 +159,10 @@ def _of_connection(given: Failure, action: str, said: str) -> ExternalError | No
 
 
 def _of_request(given: Failure, action: str, said: str) -> ExternalError | None:
+    bridge = _BRIDGE.search(said)
+    if bridge:
+        hint = f"name another bridge, or remove {bridge[1] or bridge[2]} (`ip -d link` shows it)"
+        return AlreadyThere(SYSTEM, action, said, hint=hint)
     if given.code in _ABSENT:
         return NotFound(SYSTEM, action, said, hint="create it first, `virsh list --all` shows all")
     if given.code in _EXISTS or (given.code in (_FAILED, _INVALID) and _TAKEN.search(said)):
@@ -152,7 +183,11 @@ def _of_machine(given: Failure, action: str, said: str) -> ExternalError:
         hint = _PASSTHROUGH if "host" in said and "device" in said else None
         return Unsupported(SYSTEM, action, said, hint=hint)
     if _FULL.search(said):
-        return NeedsRepair(SYSTEM, action, said, hint="free space in the pool's file system")
+        return NoRoom(SYSTEM, action, said, hint="free space in the pool's file system")
+    image = _NO_IMAGE.search(said)
+    if image:
+        hint = f"put {image[1]} back: nothing of the disk can be read without it"
+        return NotFound(SYSTEM, action, said, hint=hint)
     if given.code == _NO_MEMORY or _MEMORY.search(said):
         return NeedsRepair(SYSTEM, action, said, hint="stop other domains, or give this one less")
     if _ABSENT_DEVICE.search(said):

@@ -8,6 +8,8 @@ from resources.libvirt import (
     AlreadyThere,
     DeviceInUse,
     GroupNotViable,
+    ImageInUse,
+    NoRoom,
     NotFound,
     Unsupported,
 )
@@ -43,7 +45,11 @@ def meant(code: int, message: str, part: int = 10) -> ExternalError:
         (35, "(domain_definition):1: Couldn't find end of Start Tag dom line 1", PermanentError),
         (86, "Guest agent is not responding: QEMU guest agent is not connected", AgentSilent),
         (68, "Timed out during operation: cannot acquire state change lock", TransientError),
-        (38, "cannot write data to file '/x': No space left on device", NeedsRepair),
+        (38, "cannot write data to file '/x': No space left on device", NoRoom),
+        (1, "bridge name 'virbr100' already in use.", AlreadyThere),
+        (38, "error creating bridge interface virbr100: File exists", AlreadyThere),
+        (38, "Cannot access backing file '/i/x.qcow2' of storage file '/p/a.qcow2' (as uid:0, "
+         "gid:0): No such file or directory", NotFound),
         (1, "cannot set up guest memory 'pc.ram': Cannot allocate memory", NeedsRepair),
         (1, "something that nobody has met yet", PermanentError),
         (0, "", PermanentError),
@@ -105,6 +111,30 @@ def test_a_group_that_is_not_viable_is_named() -> None:
     assert isinstance(found, GroupNotViable)
     assert (found.group, found.device) == (2, "0000:00:10.0")
     assert "group 2" in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Cannot access backing file '/i/x y.qcow2' of storage file '/p/a.qcow2' (as uid:0, gid:0): "
+        "No such file or directory",
+        "inaccessible backing store volume /i/x y.qcow2: No such file or directory",
+    ],
+)
+def test_an_image_that_is_gone_is_named_with_what_to_do(said: str) -> None:
+    assert str(meant(38, said).hint).startswith("put /i/x y.qcow2 back")
+
+
+def test_a_disk_that_is_locked_is_named() -> None:
+    said = (
+        "internal error: process exited while connecting to monitor: 2026-11-27T11:20:11.150765Z "
+        'qemu-system-x86_64: -blockdev {"node-name":"libvirt-2-format","read-only":false}: Failed '
+        'to get "write" lock\nIs another process using the image [/p/a.qcow2]?'
+    )
+    found = meant(1, said)
+    assert isinstance(found, ImageInUse)
+    assert found.path == "/p/a.qcow2"
+    assert "fuser -v /p/a.qcow2" in str(found.hint)
 
 
 def test_a_long_message_is_cut() -> None:
