@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-cluster test-machines test-slurm test-switch testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster test-machines test-slurm test-switch test-switch testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-23s %s\n", $$1, $$2}'
@@ -48,10 +48,13 @@ test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where t
 	exit $$status
 
 test-machines: $(STAMP) ## what boots virtual machines; needs root and Debian's packages, but no KVM
-	$(BIN)/pytest -m hypervisor
+	$(BIN)/pytest -m hypervisor --numprocesses 2 --dist loadfile
 
 test-slurm: $(STAMP) ## what needs Slurm: one of the run's own; needs root and Debian's packages
 	$(BIN)/pytest -m slurm
+
+test-switch: $(STAMP) ## what needs Slurm beside a cluster or virtual machines: work that decides on a GPU
+	$(BIN)/pytest -m "slurm and (testbed or hypervisor)"
 
 test-switch: $(STAMP) ## a GPU that changes hands: all that needs several of these at once
 	@status=0; \
