@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-cluster test-machines test-slurm test-switch test-switch testbed-up testbed-down check fmt docs lock
+.PHONY: help setup demo up down test test-cluster test-machines test-slurm test-switch testbed-up testbed-down check fmt docs lock
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-23s %s\n", $$1, $$2}'
