@@ -53,14 +53,8 @@ test-machines: $(STAMP) ## what boots virtual machines; needs root and Debian's 
 test-slurm: $(STAMP) ## what needs Slurm: one of the run's own; needs root and Debian's packages
 	$(BIN)/pytest -m slurm
 
-test-switch: $(STAMP) ## what needs Slurm beside a cluster or virtual machines: work that decides on a GPU
+test-switch: $(STAMP) ## a GPU that changes hands: what needs Slurm beside a cluster or virtual machines
 	$(BIN)/pytest -m "slurm and (testbed or hypervisor)"
-
-test-switch: $(STAMP) ## a GPU that changes hands: all that needs several of these at once
-	@status=0; \
-	$(BIN)/pytest -m "testbed and slurm" || status=$$?; \
-	$(BIN)/pytest -m "hypervisor and slurm" || status=$$?; \
-	exit $$status
 
 testbed-up: $(STAMP) ## a Kubernetes cluster with KServe on this machine, built on first use
 	@$(BIN)/python -m tests.testbed up
