@@ -17,7 +17,6 @@ from resources.kubernetes import Kind
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 from tests.doubles.kserve_platform import (
     PATIENCE_SECONDS,
-    again,
     answering,
     backend_of,
     platform_on,
@@ -172,7 +171,6 @@ def test_a_used_up_quota_holds_the_candidate_until_there_is_more(
             told(platform, key, "held", "exceeded quota: policy")
             assert "ResourceQuota" in platform.progress()[key].fix
             assert platform.releases(key)[0].metadata["outcome"] == "held"
-        again(platform, key)
         serves(platform, key)
 
 
@@ -188,7 +186,6 @@ def test_a_candidate_that_is_short_of_memory_is_held_until_it_may_have_more(
             key = platform.drop("memory", seed=8)
             told(platform, key, "held", "OOMKilled")
             assert "memory limit" in platform.progress()[key].fix
-        again(platform, key)
         serves(platform, key)
 
 
