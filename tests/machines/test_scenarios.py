@@ -1,7 +1,7 @@
 """What people do with two clusters on one host, from beginning to end, in many processes.
 
 On libvirt's test driver, which hands no GPU over: that is told apart where there is an IOMMU, in
-tests/cli/commands and tests/resources/libvirt/test_gpus_on_vfio.py. That a checkpoint goes from
+tests/machines/gpus/test_on_vfio.py and tests/e2e/test_switch.py. That a checkpoint goes from
 training through to serving is tests/e2e/test_life_of_a_checkpoint.py.
 """
 
