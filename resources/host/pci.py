@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.host import pci_class
+
 ROOT = Path("/")
 
 
@@ -25,13 +27,11 @@ class Function:
 
     @property
     def is_display(self) -> bool:
-        """VGA, 3D (the class of GPUs of data centres) or another display controller."""
-        return self.pci_class.startswith("0x03")
+        return pci_class.is_display(self.pci_class)
 
     @property
     def is_bridge(self) -> bool:
-        """Bridges of a group stay with the host when the rest of it goes to a guest."""
-        return self.pci_class.startswith("0x06")
+        return pci_class.is_bridge(self.pci_class)
 
 
 def functions(root: Path = ROOT) -> dict[str, Function]:

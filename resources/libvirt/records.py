@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from resources.host import pci_class
+
 
 class State(StrEnum):
     """The states of a domain, numbered by libvirt in this order."""
@@ -188,13 +190,11 @@ class PciDevice:
 
     @property
     def is_display(self) -> bool:
-        """VGA, 3D (the class of GPUs of data centres) or another display controller."""
-        return self.pci_class.startswith("0x03")
+        return pci_class.is_display(self.pci_class)
 
     @property
     def is_bridge(self) -> bool:
-        """Bridges of a group stay with the host when the rest of it goes to a guest."""
-        return self.pci_class.startswith("0x06")
+        return pci_class.is_bridge(self.pci_class)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from cloud_assets.models.unwatched import list_unwatched
 from cloud_assets.models.watch import Watch, waiting_for
 from cloud_assets.settings import Root
 from resources.errors import PermanentError, TransientError
+from resources.host.services import system_socket
 from resources.object_store import ObjectStore
 """
 LOWER = f"""

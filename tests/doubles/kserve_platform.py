@@ -66,17 +66,13 @@ def answering(backend: KServe) -> Iterator[None]:
     assert clients.answered
 
 
-def serves(platform: EmbeddedPlatform, key: str, *, once: bool = True) -> None:
-    """The checkpoint is promoted in the end and answers.
-
-    `once` is not sure where a run was asked for: the platform may have come to one of its own.
-    """
+def serves(platform: EmbeddedPlatform, key: str) -> None:
+    """The checkpoint is promoted in the end, once, and answers."""
     platform.until(lambda: (platform.served() or ("",))[0] == key, PATIENCE_SECONDS)
     found = platform.until_settled([key])
     assert found[key].state == "serving"
     outcomes = [each.metadata["outcome"] for each in platform.releases(key)]
-    assert outcomes.count("promoted") == 1 or not once
-    assert "promoted" in outcomes
+    assert outcomes.count("promoted") == 1
     platform.until(platform.answers)
 
 

@@ -140,7 +140,7 @@ def test_what_kserves_webhook_refuses_holds_the_candidate_until_it_is_taken_back
             assert reason.startswith(INFERENCE_SERVICE)
         platform.until(lambda: not is_refused(cluster, namespace))
         again(platform, key)
-        serves(platform, key, once=False)
+        serves(platform, key)
 
 
 def test_a_model_server_that_does_not_become_healthy_is_held_until_it_has_what_it_needs(
@@ -153,7 +153,7 @@ def test_a_model_server_that_does_not_become_healthy_is_held_until_it_has_what_i
             reason = held(platform, key, "Startup probe failed", "serving.timeout_seconds")
             assert reason.startswith(INFERENCE_SERVICE)
         again(platform, key)
-        serves(platform, key, once=False)
+        serves(platform, key)
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def test_a_store_that_takes_other_keys_holds_the_candidate_until_it_takes_ours(
             reason = held(platform, key, "storage-initializer", "credentials")
             assert re.search("403|Forbidden", reason)
         again(platform, key)
-        serves(platform, key, once=False)
+        serves(platform, key)
 
 
 def test_a_bucket_that_is_gone_holds_the_candidate_until_it_is_back(
@@ -200,4 +200,4 @@ def test_a_bucket_that_is_gone_holds_the_candidate_until_it_is_back(
             reason = held(platform, key, "storage-initializer", "bucket")
             assert re.search("404|not exist", reason)
         again(platform, key)
-        serves(platform, key, once=False)
+        serves(platform, key)

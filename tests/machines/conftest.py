@@ -11,9 +11,8 @@ from cloud_assets.machines.converge import Patience, Result, converge
 from cloud_assets.machines.desired import Desired
 from cloud_assets.machines.plan import Change, Options, Plan, Rendering, plan
 from cloud_assets.settings.machines import Clusters, Machines
-from resources.errors import NeedsRepair
 from resources.libvirt import Connection, observe
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 
 RENDERING = Rendering("qemu", host_cpus=4, user="admin", ssh_key="ssh-ed25519 AAAA somebody")
 GPU = {"pci_address": "0000:01:00.0", "device_type": "gpu"}
@@ -108,10 +107,7 @@ class Lab:
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
     with Connection("test:///default") as connection:
         yield Lab(connection)
 

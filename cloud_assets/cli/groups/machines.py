@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cloud_assets.cli.groups.options import Config, Json, Reason, group
+from cloud_assets.cli.groups.options import Config, Json, Reason, Unasked, asking, group
 
 plan_app = group("What has to change so that the host has what the file asks for.")
 vm_app = group("Single virtual machines, by the name that libvirt has for them.")
@@ -160,7 +160,7 @@ def _add_stop_and_destroy(app: typer.Typer, kind: Kind) -> None:
     @app.command("destroy")
     def destroy(
         config: Config = None,
-        force: Annotated[bool, typer.Option("--force", help="Do not ask first.")] = False,
+        force: Unasked = False,
         reason: Reason = "",
         as_json: Json = False,
     ) -> None:
@@ -168,7 +168,7 @@ def _add_stop_and_destroy(app: typer.Typer, kind: Kind) -> None:
         from cloud_assets.cli.commands.machines.clusters import destroy
 
         destroy(
-            kind, config, confirmed=lambda told: force or typer.confirm(told, err=True),
+            kind, config, confirmed=asking(force),
             reason=reason, as_json=as_json,
         )  # fmt: skip
 

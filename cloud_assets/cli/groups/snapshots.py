@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cloud_assets.cli.groups.options import Json, group
+from cloud_assets.cli.groups.options import Json, Unasked, asking, group
 
 app = group("Snapshots of one machine, or of all machines of a cluster under one name.")
 
@@ -53,7 +53,7 @@ def listed(words: Words = None, cluster: Cluster = None, as_json: Json = False) 
 def revert(
     words: Words = None,
     cluster: Cluster = None,
-    force: Annotated[bool, typer.Option("--force", help="Do not ask first.")] = False,
+    force: Unasked = False,
     as_json: Json = False,
 ) -> None:
     """Have machines as they were, on or off; to the newest snapshot where none is named."""
@@ -61,7 +61,7 @@ def revert(
 
     revert(
         words or (), cluster or "", as_json=as_json,
-        confirmed=lambda told: force or typer.confirm(told, err=True),
+        confirmed=asking(force),
     )  # fmt: skip
 
 

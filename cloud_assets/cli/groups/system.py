@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cloud_assets.cli.groups.machines import Force, NoDrain
-from cloud_assets.cli.groups.options import Config, Json, Reason, group
+from cloud_assets.cli.groups.options import Config, Json, Reason, Unasked, asking, group
 
 app = group("All clusters of virtual machines together.")
 
@@ -55,7 +55,7 @@ def system_status(
 @app.command("destroy")
 def system_destroy(
     config: Config = None,
-    force: Annotated[bool, typer.Option("--force", help="Do not ask first.")] = False,
+    force: Unasked = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
@@ -63,6 +63,6 @@ def system_destroy(
     from cloud_assets.cli.commands.machines.system import destroy
 
     destroy(
-        config, confirmed=lambda told: force or typer.confirm(told, err=True),
+        config, confirmed=asking(force),
         reason=reason, as_json=as_json,
     )  # fmt: skip

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resources.errors import NeedsRepair
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 from tests.machines.gpus.site import AUDIO, FILE, GPU, NODE, SERVES, TRAINS, document, machine, site
 
 REPOSITORY = Path(__file__).parents[3]
@@ -19,10 +18,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def bound() -> None:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
 
 
 def written(directory: Path, *running: str, devices: Sequence[str] = (GPU, AUDIO)) -> Path:

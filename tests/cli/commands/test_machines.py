@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resources.errors import NeedsRepair
 from resources.libvirt import Connection, observe
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 from tests.hypervisor.cell import Hypervisor
 from tests.machines.conftest import cloud, hpc
 
@@ -27,10 +26,7 @@ KILLS = 20
 
 @pytest.fixture(autouse=True)
 def _bindings() -> None:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
 
 
 @pytest.fixture

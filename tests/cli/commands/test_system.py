@@ -9,8 +9,8 @@ import pytest
 from cloud_assets.cli.commands.machines import clusters, system
 from resources.errors import NeedsRepair, PermanentError
 from resources.libvirt import Connection, Identity, domains
-from resources.libvirt.api import bindings
 from tests.cli.commands.test_machines import run, written
+from tests.hypervisor.bound import require_bindings
 from tests.machines.conftest import Lab, cloud, hpc
 
 HPC = {"hpc-controller", "hpc-compute-01", "hpc-compute-02"}
@@ -19,10 +19,7 @@ CLOUD = {"cloud-control-plane", "cloud-cpu-worker-01"}
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
     with Connection("test:///default") as connection:
         yield Lab(connection)
 

@@ -11,10 +11,9 @@ import yaml
 from cloud_assets.cli.commands.topology import Live, branches, live_of
 from cloud_assets.machines.spec import desired
 from cloud_assets.settings_file import read_cluster_file
-from resources.errors import NeedsRepair
 from resources.libvirt import Observation
-from resources.libvirt.api import bindings
 from tests.cli.test_main import run
+from tests.hypervisor.bound import require_bindings
 from tests.machines.standing import BY_DHCP, stood
 
 SHARED = Path(__file__).parents[3] / "examples" / "clusters" / "shared-gpu.yaml"
@@ -31,10 +30,7 @@ def at(directory: Path, uri: str) -> Path:
 
 @pytest.fixture
 def bound() -> None:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
 
 
 @pytest.fixture

@@ -5,17 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from cloud_assets.machines.gpus.site import GpuSite
-from resources.errors import NeedsRepair
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 from tests.machines.gpus import site as sites
 
 
 @pytest.fixture
 def site() -> Iterator[GpuSite]:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
     found = sites.site()
     with found.connection:
         for each in found.desired.machines:

@@ -7,10 +7,9 @@ import pytest
 from cloud_assets.machines.preflight import devices
 from cloud_assets.machines.preflight.facts import Devices
 from cloud_assets.settings.machines import Clusters
-from resources.errors import NeedsRepair
 from resources.host import kernel, pci
 from resources.libvirt import Connection, pci_devices
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 from tests.hypervisor.vfio.rig import ABSENT, AUDIO, GPU, OTHER_GPU, Rig
 from tests.machines.conftest import SMALL, hpc
 from tests.resources.host.tree import Tree
@@ -45,10 +44,7 @@ def seen(vfio: Rig, tree: Tree) -> Devices:
 
 @pytest.fixture
 def passthrough(vfio: Rig) -> Iterator[Connection]:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
     with Connection(vfio.uri) as connection:
         yield connection
 

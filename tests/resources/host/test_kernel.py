@@ -1,14 +1,11 @@
 """What a kernel can, from made-up files and from this machine's."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from resources.host.kernel import can_load, kernel, program
 from tests.resources.host.tree import Tree
-
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it has no /proc")
 
 
 def processor(tree: Tree, vendor: str, flags: str) -> None:
@@ -61,7 +58,6 @@ def test_modprobe_decides_whether_a_module_can_be_loaded(
     assert (can_load("vfio-pci"), can_load("other")) == (True, False)
 
 
-@on_linux
 def test_programs_of_the_system_are_found_without_its_paths(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -70,6 +66,5 @@ def test_programs_of_the_system_are_found_without_its_paths(
     assert program("ldconfig") is not None
 
 
-@on_linux
 def test_this_machine_is_looked_at() -> None:
     assert kernel().words

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.errors import NeedsRepair
 from resources.libvirt import Connection
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 from tests.hypervisor.cell import Hypervisor
 from tests.hypervisor.vfio.rig import Rig
 
@@ -39,9 +38,6 @@ def passthrough(vfio: Rig) -> Iterator[Connection]:
 
 
 def _opened(uri: str) -> Iterator[Connection]:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
     with Connection(uri) as connection:
         yield connection

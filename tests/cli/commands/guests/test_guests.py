@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from resources.errors import NeedsRepair
-from resources.libvirt.api import bindings
+from tests.hypervisor.bound import require_bindings
 from tests.machines.standing import BY_DHCP, stood
 
 REPOSITORY = Path(__file__).parents[4]
@@ -23,10 +22,7 @@ exit 7
 
 @pytest.fixture(autouse=True)
 def _bindings() -> None:
-    try:
-        bindings.bindings()
-    except NeedsRepair as problem:
-        pytest.skip(f"{problem}; {problem.hint}")
+    require_bindings()
 
 
 @pytest.fixture
