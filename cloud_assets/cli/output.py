@@ -53,7 +53,7 @@ def json_line(document: object) -> None:
 
 def line(text: str) -> None:
     """One line of data, there at once."""
-    print(text, flush=True)
+    print(f"{text}\n", end="", flush=True)
 
 
 def changed_line(text: str) -> None:
@@ -76,7 +76,8 @@ def raw(written: bytes) -> None:
 
 def note(text: str) -> None:
     """One line for the person, not for the pipe."""
-    print(text, file=sys.stderr, flush=True)
+    # In one piece: several threads tell of their machines.
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)
 
 
 def error(problem: AiHowError) -> None:

@@ -3,6 +3,7 @@
 Reading is all that happens here, so domains of others may be asked for, too.
 """
 
+import base64
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,13 @@ from typing import Any, BinaryIO
 
 from resources.errors import NeedsRepair
 from resources.libvirt import parsing
+from resources.libvirt.api import bindings
 from resources.libvirt.api.connection import Connection
 from resources.libvirt.api.failures import SYSTEM, NotFound
 
 _TAIL_BYTES = 1 << 16
 _POLL_SECONDS = 0.2
+_AGENT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,26 @@ def agent_answers(connection: Connection, name: str) -> bool:
     return any(
         each.get("name") == parsing.AGENT and each.get("state") == "connected" for each in channels
     )
+
+
+def file(connection: Connection, name: str, path: str) -> str:
+    """The first 64 KiB of a file in the guest, read by its agent.
+
+    Raises NotFound, AgentSilent, and Unsupported where the agent may not read files.
+    """
+    with connection.translated(f"read {path} in {name}"):
+        domain = connection.handle().lookupByName(name)
+        opened = bindings.agent(
+            domain, "guest-file-open", {"path": path, "mode": "r"}, seconds=_AGENT_SECONDS
+        )
+        try:
+            found = bindings.agent(
+                domain, "guest-file-read", {"handle": opened, "count": _TAIL_BYTES},
+                seconds=_AGENT_SECONDS,
+            )  # fmt: skip
+        finally:
+            bindings.agent(domain, "guest-file-close", {"handle": opened}, seconds=_AGENT_SECONDS)
+    return base64.b64decode(found["buf-b64"]).decode("utf-8", "replace")
 
 
 def console_tail(connection: Connection, name: str, *, lines: int = 20) -> str:

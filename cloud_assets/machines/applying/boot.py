@@ -1,4 +1,4 @@
-"""Waiting until a machine has booted: a lease, then its guest agent, then its SSH server.
+"""Waiting until a machine has booted: a lease, its guest agent, its SSH server, cloud-init's end.
 
 That a domain runs says nothing: the hypervisor says so before the guest's first instruction.
 """
@@ -7,8 +7,9 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cloud_assets.machines.applying import cloud_init
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
 from cloud_assets.machines.desired import Machine
 from resources.errors import DeadlineExceeded, ExternalError, NeedsRepair, TransientError
@@ -49,15 +50,24 @@ class Guest:
 
 @dataclass(frozen=True)
 class Readiness:
-    """How far a machine is: its address, "" for none, and who answers in it."""
+    """How far a machine is: its address, "" for none, and who answers in it.
+
+    `setup` is what its agent tells of cloud-init, None where nobody has asked it.
+    """
 
     address: str = ""
     agent: bool = False
     ssh: bool = False
+    setup: cloud_init.Progress | None = None
 
     @property
     def answers(self) -> bool:
         return self.agent or self.ssh
+
+    @property
+    def is_over(self) -> bool:
+        """Whether cloud-init is; who has no agent cannot say that it is not."""
+        return not self.agent or (self.setup is not None and self.setup.is_over)
 
 
 def readiness(connection: Connection, guest: Guest) -> Readiness:
@@ -78,25 +88,37 @@ def wait(
     needs_ssh: bool = False,
     told: Listener = nobody,
 ) -> Readiness:
-    """Until its agent or its SSH server answers, or SSH where that is needed.
+    """Until its agent or SSH answers, or SSH where that is needed, and cloud-init is over.
 
     Raises DeadlineExceeded with the last lines of its console; NeedsRepair where it went off, or
     where its address is another's. A hypervisor that starts anew meanwhile is waited for.
     """
     began = time.monotonic()
-    found, last = Readiness(), Readiness()
-    while not (found.ssh if needs_ssh else found.answers):
+    last = Readiness()
+    while True:
+        found = last
         with suppress(TransientError):
             found = readiness(connection, guest)
             _require_on(connection, guest)
             _require_its_address(connection, guest, found)
+            found = _as_it_says_itself(connection, guest, found, needs_ssh=needs_ssh)
         for step in _news(guest.name, last, found):
             told(step)
+        if found.is_over and (found.ssh if needs_ssh else found.answers):
+            return found
         last = found
         if time.monotonic() - began > patience:
             raise _unheard(connection, guest, found, patience)
         time.sleep(_POLL_SECONDS)
-    return found
+
+
+def _as_it_says_itself(
+    connection: Connection, guest: Guest, found: Readiness, *, needs_ssh: bool
+) -> Readiness:
+    """With what its agent tells of cloud-init, once nothing else is waited for."""
+    if not found.agent or (needs_ssh and not found.ssh):
+        return found
+    return replace(found, setup=cloud_init.progress(connection, guest.name))
 
 
 def _news(name: str, before: Readiness, now: Readiness) -> Iterator[Step]:
@@ -106,6 +128,11 @@ def _news(name: str, before: Readiness, now: Readiness) -> Iterator[Step]:
         yield Step(name, "agent")
     if now.ssh and not before.ssh:
         yield Step(name, "ssh", now.address)
+    if now.setup and not before.setup:
+        yield Step(name, "cloud-init")
+    if now.setup:
+        for each in now.setup.problems:
+            yield Step(name, "cloud-init", f"has failed: {each}")
 
 
 def _address(connection: Connection, guest: Guest, *, agent: bool) -> str:
@@ -160,6 +187,8 @@ def _unheard(
     reason = f"it asked for no address after {patience:g} s"
     if found.address:
         reason = f"SSH does not answer after {patience:g} s"
+    if found.setup and not found.setup.is_over:
+        reason = f"cloud-init is not over after {patience:g} s"
     return DeadlineExceeded(
         "the host", f"boot {guest.name}", reason, hint=_console(connection, guest.name)
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal[
-    "network", "pool", "volume", "seed", "define", "start", "lease", "agent", "ssh",
+    "network", "pool", "volume", "seed", "define", "start", "lease", "agent", "ssh", "cloud-init",
     "stop", "drain", "open", "remove", "take back", "done", "failed",
 ]  # fmt: skip
 

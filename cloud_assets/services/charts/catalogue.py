@@ -7,11 +7,14 @@ from cloud_assets.services.charts.releases import Releases
 from cloud_assets.services.service import Service
 from cloud_assets.services.site import Site
 from cloud_assets.serving_site import serving_site
+from cloud_assets.settings.charts import Certificates
 from resources.errors import TransientError
-from resources.kubernetes import Change, Kubernetes, Object
+from resources.kubernetes import Change, Object
 
-#: Between a webhook's pod that is up and the API server that trusts it and finds it.
-_WEBHOOK_SECONDS = 120.0
+_TRUST = (
+    "an API server trusts a webhook once cert-manager has told it of its authority: see "
+    "`kubectl logs --namespace {namespace} deployment/cert-manager-cainjector`"
+)
 
 
 def services(named: set[str]) -> tuple[Service, ...]:
@@ -45,33 +48,40 @@ def services(named: set[str]) -> tuple[Service, ...]:
 
 def _certificates_answer(site: Site) -> list[Change]:
     [release] = certificates.installations(site.settings)
-    until_judged(site.kubernetes, certificates.issuer(release.namespace))
+    until_judged(site, certificates.issuer(release.namespace))
     return []
 
 
 def _prepare_serving(site: Site) -> list[Change]:
     from resources.kserve import KServe
 
-    until_judged(site.kubernetes, kserve.tried(kserve.NAMESPACE))
+    until_judged(site, kserve.tried(kserve.NAMESPACE))
     cluster = site.settings.serving.cluster
     if cluster is None:
         return []
     return KServe(site.kubernetes, serving_site(site.settings, cluster)).prepare()
 
 
-def until_judged(
-    cluster: Kubernetes, manifest: Object, *, patience_seconds: float = _WEBHOOK_SECONDS
-) -> None:
+def until_judged(site: Site, manifest: Object) -> None:
     """Until the webhooks of its kind let the manifest through; nothing is made of it.
 
+    Between a webhook's pod that is up and the API server that finds and trusts it is a while.
     Raises PermanentError for what they refuse, TransientError when they do not answer.
     """
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + site.settings.services.timeout_seconds
     while True:
         try:
-            cluster.create(manifest, dry_run=True)
-        except TransientError:
+            site.kubernetes.create(manifest, dry_run=True)
+        except TransientError as error:
             if time.monotonic() > deadline:
-                raise
+                raise _unheard(site, error) from error
         else:
             return
+
+
+def _unheard(site: Site, error: TransientError) -> TransientError:
+    if "x509" not in error.reason:
+        return error
+    namespace = (site.settings.services.cert_manager or Certificates()).namespace
+    hint = _TRUST.format(namespace=namespace)
+    return TransientError(error.system, error.action, error.reason, hint=hint)

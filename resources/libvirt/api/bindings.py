@@ -3,8 +3,10 @@
 They are compiled against libvirt, so they are missing from many machines that need no hypervisor.
 """
 
+import json
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from resources.errors import NeedsRepair
@@ -28,6 +30,17 @@ def bindings() -> Any:
             reason = f"the module `libvirt` cannot be loaded: {error}"
         raise NeedsRepair(SYSTEM, "load its bindings", reason, hint=_MISSING) from error
     return libvirt
+
+
+def agent(domain: Any, command: str, arguments: Mapping[str, object], *, seconds: int) -> Any:
+    """What the guest agent of a `virDomain` returns for a command of its protocol.
+
+    Raises the bindings' error where it refuses, or is silent for so long.
+    """
+    import libvirt_qemu
+
+    asked = json.dumps({"execute": command, "arguments": arguments})
+    return json.loads(libvirt_qemu.qemuAgentCommand(domain, asked, seconds, 0))["return"]
 
 
 def with_events() -> Any:

@@ -34,6 +34,12 @@ _FORBIDDEN = re.compile(r"[Pp]ermission denied|authentication (?:failed|unavaila
 _LOCKED = re.compile(r"cannot acquire state change lock|[Tt]imed out during operation")
 #: libvirt's words where it looks for the device, QEMU's where a start finds it missing.
 _ABSENT_DEVICE = re.compile(r"Device \S+ not found|no such host device")
+#: The guest agent's words, of a command that its settings or its system forbid or lack.
+_NO_FILE = re.compile(r"QEMU agent command 'guest-file-open'.*No such file or directory")
+_NO_COMMAND = re.compile(
+    r"QEMU agent command '\S+': .*"
+    r"(?:has been disabled|has not been found|not allowed|is not supported)"
+)
 #: QEMU's words where another process writes to an image; the image stands on its next line.
 _IMAGE_IN_USE = re.compile(r'Failed to get (?:shared )?"\w+" lock(?:.*?using the image \[(.+?)\])?')
 _NO_IMAGE = re.compile(
@@ -125,6 +131,7 @@ def error(given: Failure, action: str) -> ExternalError:
     return (
         _of_device(given, action, said)
         or _of_connection(given, action, said)
+        or _of_agent(action, said)
         or _of_request(given, action, said)
         or _of_machine(given, action, said)
     )
@@ -155,6 +162,16 @@ def _of_connection(given: Failure, action: str, said: str) -> ExternalError | No
         return NeedsRepair(SYSTEM, action, said, hint="correct the URI of the connection")
     if (reached and _LOST.search(given.message)) or given.code in (_RPC, _INVALID_CONNECTION):
         return TransientError(SYSTEM, action, said, hint=_RUNNING_SERVICE)
+    return None
+
+
+def _of_agent(action: str, said: str) -> ExternalError | None:
+    """What an agent that answers has refused."""
+    if _NO_FILE.search(said):
+        return NotFound(SYSTEM, action, said, hint="look at it in the guest")
+    if _NO_COMMAND.search(said):
+        hint = "let the guest's qemu-guest-agent do it: its settings block it"
+        return Unsupported(SYSTEM, action, said, hint=hint)
     return None
 
 

@@ -15,6 +15,7 @@ from resources.libvirt import (
 )
 from resources.libvirt.api.failures import Failure, error
 
+REFUSED = "internal error: unable to execute QEMU agent command 'guest-file-open':"
 IN_USE = "Requested operation is not valid: PCI device 0000:01:00.0 is in use by driver QEMU, "
 
 
@@ -44,6 +45,10 @@ def meant(code: int, message: str, part: int = 10) -> ExternalError:
          Unsupported),
         (35, "(domain_definition):1: Couldn't find end of Start Tag dom line 1", PermanentError),
         (86, "Guest agent is not responding: QEMU guest agent is not connected", AgentSilent),
+        (1, f"{REFUSED} failed to open file '/run/x' (mode: 'r'): No such file or directory",
+         NotFound),
+        (1, f"{REFUSED} The command guest-file-open has been disabled for this instance",
+         Unsupported),
         (68, "Timed out during operation: cannot acquire state change lock", TransientError),
         (38, "cannot write data to file '/x': No space left on device", NoRoom),
         (1, "bridge name 'virbr100' already in use.", AlreadyThere),

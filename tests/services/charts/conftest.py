@@ -11,6 +11,7 @@ from cloud_assets.services.catalogue import services
 from cloud_assets.services.service import Service
 from cloud_assets.services.site import Site
 from cloud_assets.settings import Settings
+from resources.errors import TransientError
 from resources.helm import Helm
 from resources.kubernetes import Change
 from tests.doubles import helm_program
@@ -86,8 +87,24 @@ def service(found: Site, name: str) -> Service:
 def certificates(cluster: Cluster) -> Iterator[tuple[Site, list[Change]]]:
     """The site with cert-manager up, and what that took."""
     found = site(cluster, services={"cert_manager": {}})
-    yield found, service(found, "cert_manager").convergence.converge(found)
-    found.helm.uninstall("cert-manager", "cert-manager")
-    cluster.kubectl("delete", "namespace", "cert-manager", "--wait=false")
+    try:
+        yield found, service(found, "cert_manager").convergence.converge(found)
+    except TransientError as error:
+        error.add_note(_logs(cluster))
+        raise
+    finally:
+        _without(found, cluster)
+
+
+def _logs(cluster: Cluster) -> str:
+    ours = ("--selector", "app.kubernetes.io/instance=cert-manager")
+    return cluster.kubectl("logs", "--namespace", "cert-manager", "--prefix", *ours)
+
+
+def _without(found: Site, cluster: Cluster) -> None:
+    if found.helm.status("cert-manager", "cert-manager"):
+        found.helm.uninstall("cert-manager", "cert-manager")
+    # Gone for certain: nothing can be made in a namespace that is going.
+    cluster.kubectl("delete", "namespace", "cert-manager", "--ignore-not-found", "--timeout=120s")
     # The chart has helm keep them.
     cluster.kubectl("delete", "crd", "--selector", "app.kubernetes.io/instance=cert-manager")
