@@ -172,11 +172,16 @@ class Outcome(StrEnum):
 
 
 class Decision(Document):
-    """A release: the outcome, why, and who asked for it."""
+    """A release: the outcome, why, and who asked for it.
+
+    `promoted_at` is the moment (ISO 8601) when the endpoint was given to it: the same again in a
+    release that finds it there, as after a crash or beside another run.
+    """
 
     key: str
     outcome: Outcome
     reasons: tuple[str, ...]
     fix: str | None = None
     previous: str | None = None
+    promoted_at: str | None = None
     requested_by: str

@@ -104,6 +104,7 @@ def release(
             reasons=ruling.reasons,
             fix=ruling.fix,
             previous=before.key if before else None,
+            promoted_at=_promoted_at(ruling, registry, version),
             requested_by=config.requested_by,
         )
         _keep(decision, version, store)
@@ -235,6 +236,13 @@ def _carry_out(ruling: Ruling, version: Version, world: World, busy: set[str]) -
     )
 
 
+def _promoted_at(ruling: Ruling, registry: Registry, version: Version) -> str | None:
+    if ruling.outcome is not Outcome.PROMOTED:
+        return None
+    found = registry.numbered(version.model, version.number)
+    return found.promoted_at if found else None
+
+
 def _keep(decision: Decision, version: Version, store: ObjectStore) -> None:
     """For the checkpoint's page; the record of the decision is Dagster's."""
     manifest = registered(store, version)
@@ -245,7 +253,11 @@ def _keep(decision: Decision, version: Version, store: ObjectStore) -> None:
 def _decision_metadata(
     decision: Decision, settings: Settings
 ) -> dict[str, dg.MetadataValue | str | list[str]]:
-    optional = {"fix": decision.fix, "previous": decision.previous}
+    optional = {
+        "fix": decision.fix,
+        "previous": decision.previous,
+        "promoted_at": decision.promoted_at,
+    }
     return {
         "outcome": decision.outcome.value,
         "reasons": list(decision.reasons),

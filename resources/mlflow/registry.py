@@ -261,6 +261,7 @@ class Registry:
             run_id=found.run_id or "",
             model_id=tags.get(LOGGED_MODEL_TAG, ""),
             outcome=tags.get(OUTCOME_TAG, ""),
+            promoted_at=tags.get(PROMOTED_TAG, ""),
         )
 
     @contextmanager

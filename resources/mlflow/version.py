@@ -26,7 +26,8 @@ class Registration:
 class Version:
     """A registered version with what is needed to find its checkpoint and its metrics.
 
-    `outcome` is what its last release decided, empty before the first.
+    `outcome` is what its last release decided, empty before the first; `promoted_at` the moment
+    (ISO 8601) when it last became champion, empty if never.
     """
 
     model: str
@@ -37,3 +38,4 @@ class Version:
     run_id: str
     model_id: str
     outcome: str = field(default="", compare=False)
+    promoted_at: str = field(default="", compare=False)

@@ -156,6 +156,11 @@ class EmbeddedPlatform:
     def releases(self, key: str) -> tuple[Event, ...]:
         return self.graph.events("release", partitions=[key])
 
+    def promotions(self, key: str) -> set[str]:
+        """The moments at which it became champion; a repeated release tells of the same one."""
+        told = (event.metadata for event in self.releases(key))
+        return {each["promoted_at"] for each in told if each["outcome"] == "promoted"}
+
     def champion(self) -> str | None:
         target = alias_target(self.settings.registry_url, MODEL, "champion")
         return target[0] if target else None

@@ -105,7 +105,11 @@ class MemoryRegistry(Registry):
 
     def _tagged(self, version: Version) -> Version:
         tags = self._own_tags.get((version.model, version.number), {})
-        return replace(version, outcome=tags.get(OUTCOME_TAG, ""))
+        return replace(
+            version,
+            outcome=tags.get(OUTCOME_TAG, ""),
+            promoted_at=tags.get(PROMOTED_TAG, ""),
+        )
 
     def _require_up(self, action: str) -> None:
         if self.down:

@@ -13,7 +13,8 @@ import pytest
 
 from cloud_assets.stages import INFERENCE_SERVICE, MODEL_ARTIFACT
 from resources.errors import PermanentError
-from resources.kserve import KServe
+from resources.kserve import KServe, manifests
+from resources.kubernetes import Reference
 from tests.doubles.embedded_platform import EmbeddedPlatform
 from tests.doubles.kserve_platform import (
     again,
@@ -200,4 +201,27 @@ def test_a_bucket_that_is_gone_holds_the_candidate_until_it_is_back(
             reason = held(platform, key, "storage-initializer", "bucket")
             assert re.search("404|not exist", reason)
         again(platform, key)
+        serves(platform, key)
+
+
+def delete_credentials(backend: KServe) -> None:
+    backend.cluster.delete(Reference("v1", "Secret", manifests.SECRET, backend.site.namespace))
+
+
+def test_credentials_that_somebody_deletes_are_made_anew_for_the_next_checkpoint(
+    platform: EmbeddedPlatform, backend: KServe
+) -> None:
+    with answering(backend):
+        delete_credentials(backend)
+        serves(platform, platform.drop("secret", seed=7))
+
+
+def test_credentials_that_go_before_the_pod_comes_are_made_anew_while_it_waits(
+    platform: EmbeddedPlatform, backend: KServe
+) -> None:
+    with answering(backend):
+        with policy(backend, "ResourceQuota", {"hard": {"pods": "0"}}):
+            key = platform.drop("late", seed=8)
+            platform.until(lambda: [each for each in backend.slots() if each.key == key])
+            delete_credentials(backend)
         serves(platform, key)

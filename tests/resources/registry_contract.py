@@ -96,7 +96,9 @@ class RegistryContract:
         ]
         for version, when in zip(made[:2], ("2026-01-02", "2026-01-01"), strict=True):
             registry.tag(version, {PROMOTED_TAG: when})
-        assert registry.promoted("promoted") == (made[0], made[1])
+        found = registry.promoted("promoted")
+        assert found == (made[0], made[1])
+        assert [each.promoted_at for each in found] == ["2026-01-02", "2026-01-01"]
 
     def test_nothing_was_promoted_of_an_unknown_model(self, registry: Registry) -> None:
         assert registry.promoted("unheard-of") == ()

@@ -83,6 +83,19 @@ def test_a_promotion_told_twice_names_the_same_predecessor(world: World) -> None
     assert told["previous"] == "qa.run.100"
 
 
+def test_a_promotion_told_twice_is_of_one_moment(world: World) -> None:
+    world.publish(100)
+    first, second = (metadata(world.promote(100), keys.RELEASE) for _ in range(2))
+    assert first["promoted_at"] == second["promoted_at"]
+
+
+def test_what_becomes_champion_again_is_promoted_anew(world: World) -> None:
+    for step in (100, 200):
+        world.publish(step)
+    told = [metadata(world.promote(step), keys.RELEASE) for step in (100, 200, 100)]
+    assert len({each["promoted_at"] for each in told}) == 3
+
+
 def test_a_promotion_keeps_the_one_before_warm_and_releases_older_ones(world: World) -> None:
     for step in (100, 200, 300):
         world.publish(step)
