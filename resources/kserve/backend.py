@@ -4,7 +4,7 @@ How long to wait for a slot and what it says when it does not come is `start`'s 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from resources.errors import ExternalError, NeedsRepair, PermanentError, TransientError
@@ -12,6 +12,7 @@ from resources.kserve import lease, manifests, names, runtimes
 from resources.kserve.addresses import service_url
 from resources.kserve.endpoints import (
     autoscaler,
+    autoscaler_kind,
     autoscaler_references,
     http_route,
     http_route_reference,
@@ -135,12 +136,10 @@ class KServe:
         self.cluster.apply(manifests.endpoint(endpoint, route, self.site), force=True)
         beside = (autoscaler(endpoint, route, self.site), http_route(endpoint, self.site))
         wanted = [each for each in beside if each is not None]
+        # First: KEDA refuses a Deployment that another autoscaler has.
+        self._without_autoscalers(endpoint, kept=[Reference.of(each) for each in wanted])
         for manifest in wanted:
             self.cluster.apply(manifest, force=True)
-        kept = [Reference.of(each) for each in wanted]
-        for reference in autoscaler_references(endpoint, self.site):
-            if reference not in kept:
-                self.cluster.delete(reference)
         if self.site.scaling is not None:
             self._one_pod_each(endpoint, route)
 
@@ -149,11 +148,24 @@ class KServe:
         return service_url(self.cluster, self.site, names.endpoint_name(endpoint))
 
     def _close(self, endpoint: str) -> None:
-        beside = autoscaler_references(endpoint, self.site)
-        if self.site.gateway is not None:
-            beside.append(http_route_reference(endpoint, self.site))
-        for reference in (*beside, manifests.endpoint_reference(self.site, endpoint)):
+        self._without_autoscalers(endpoint)
+        gateway = [http_route_reference(endpoint, self.site)] if self.site.gateway else []
+        for reference in (*gateway, manifests.endpoint_reference(self.site, endpoint)):
             self.cluster.delete(reference)
+
+    def _without_autoscalers(self, endpoint: str, *, kept: Collection[Reference] = ()) -> None:
+        """Delete what is not `kept`, of other settings' kinds too.
+
+        Of these nobody may have defined one, or given the account a right to it.
+        """
+        ours = autoscaler_kind(self.site)
+        for reference in autoscaler_references(endpoint, self.site):
+            try:
+                if reference not in kept:
+                    self.cluster.delete(reference)
+            except NeedsRepair:
+                if reference.of_kind == ours:
+                    raise
 
     def _one_pod_each(self, endpoint: str, route: Route) -> None:
         """Take the pods that its autoscaler gave a former champion, which it has left."""

@@ -72,7 +72,7 @@ def _kinds(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
     if site.gateway is not None:
         wanted["Gateway API"] = Kind(*HTTP_ROUTE)
     if site.scaling is not None and site.scaling.prometheus:
-        wanted["KEDA"] = Kind(*scaling.SCALED_OBJECT)
+        wanted["KEDA"] = scaling.SCALED_OBJECT
     for name, kind in wanted.items():
         try:
             cluster.connection.resource(kind, f"look for {name}")

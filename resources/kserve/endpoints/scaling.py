@@ -8,26 +8,33 @@ from typing import Any
 
 from resources.kserve import names
 from resources.kserve.site import Scaling, Site
-from resources.kubernetes import Object, Reference
+from resources.kubernetes import Kind, Object, Reference
 from resources.serving import Route
 
-_HPA = ("autoscaling/v2", "HorizontalPodAutoscaler")
-SCALED_OBJECT = ("keda.sh/v1alpha1", "ScaledObject")
+HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler")
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject")
 #: Four scrapes, at the usual 15 s.
 _RATE = "1m"
 
 
+def autoscaler_kind(site: Site) -> Kind | None:
+    """Of which kind the site's autoscalers are; None where it has none."""
+    if site.scaling is None:
+        return None
+    return SCALED_OBJECT if site.scaling.prometheus else HPA
+
+
 def autoscaler(model: str, route: Route, site: Site) -> Object | None:
     """The autoscaler of what is behind the endpoint; None where the site has none."""
-    if site.scaling is None:
+    kind = autoscaler_kind(site)
+    if site.scaling is None or kind is None:
         return None
     slot = names.slot_name(route.key, route.digest)
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": names.predictor_name(slot)}
-    api_version, kind = SCALED_OBJECT if site.scaling.prometheus else _HPA
     spec = _scaled_object if site.scaling.prometheus else _hpa
     return {
-        "apiVersion": api_version,
-        "kind": kind,
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
         "metadata": {
             "name": names.endpoint_name(model),
             "namespace": site.namespace,
@@ -38,13 +45,10 @@ def autoscaler(model: str, route: Route, site: Site) -> Object | None:
 
 
 def autoscaler_references(model: str, site: Site) -> list[Reference]:
-    """Every autoscaler that the endpoint may have, or have had under other settings.
-
-    Of KEDA's only where the site uses it: elsewhere nobody may have defined the kind.
-    """
-    uses_keda = site.scaling is not None and site.scaling.prometheus
-    kinds = [_HPA, *([SCALED_OBJECT] if uses_keda else [])]
-    return [Reference(*kind, names.endpoint_name(model), site.namespace) for kind in kinds]
+    """Every autoscaler that the endpoint may have, or have had under other settings."""
+    name = names.endpoint_name(model)
+    kinds = (HPA, SCALED_OBJECT)
+    return [Reference(each.api_version, each.kind, name, site.namespace) for each in kinds]
 
 
 def _hpa(scaling: Scaling, namespace: str, slot: str) -> dict[str, Any]:

@@ -110,6 +110,20 @@ def cert_manager() -> Artefact:
     return Artefact("cert-manager", "\n".join([_go_version(), *module, source]), build)
 
 
+def keda() -> Artefact:
+    """`operator` and `adapter`, which serves metrics to autoscalers; only tests of them ask.
+
+    Without the webhooks: another program of eighty megabytes, and KEDA runs without them.
+    """
+    module, packages = (KEDA, pins.KEDA), ["./cmd/operator", "./cmd/adapter"]
+    flags = f"-X {KEDA}/version.Version={pins.KEDA.removeprefix('v')}"
+
+    def build(draft: Path) -> None:
+        _compile(module_folder(*module), packages, output=draft, flags=flags)
+
+    return Artefact("keda", "\n".join([_go_version(), flags, *module, *packages]), build)
+
+
 def kube_rbac_proxy() -> Artefact:
     name = "kube-rbac-proxy"
     return _in_module(name, f"github.com/brancz/{name}", pins.KUBE_RBAC_PROXY, f"./cmd/{name}")
