@@ -6,6 +6,7 @@ from resources.kserve.endpoints.scaling import (
     autoscaler_kind,
     autoscaler_references,
 )
+from resources.kserve.endpoints.unscaled import unscaled
 
 __all__ = [
     "autoscaler",
@@ -13,4 +14,5 @@ __all__ = [
     "autoscaler_references",
     "http_route",
     "http_route_reference",
+    "unscaled",
 ]

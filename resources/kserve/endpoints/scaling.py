@@ -64,14 +64,14 @@ def _hpa(scaling: Scaling, namespace: str, slot: str) -> dict[str, Any]:
 def _scaled_object(scaling: Scaling, namespace: str, slot: str) -> dict[str, Any]:
     """By vLLM's own figures; its queue stays empty under overload, so it is not asked."""
     pods = f'namespace="{namespace}",pod=~"{names.predictor_name(slot)}-.*"'
+    running = f"sum(vllm:num_requests_running{{{pods}}})"
     triggers = []
     if scaling.running_requests is not None:
-        query = f"sum(vllm:num_requests_running{{{pods}}})"
-        triggers.append(_trigger(scaling, query, scaling.running_requests, "AverageValue"))
+        triggers.append(_trigger(scaling, running, scaling.running_requests, "AverageValue"))
     if scaling.ttft_p95 is not None:
         buckets = f"rate(vllm:time_to_first_token_seconds_bucket{{{pods}}}[{_RATE}])"
         # Without requests the quantile is no number, and nothing is to be scaled.
-        query = f"(histogram_quantile(0.95, sum by (le) ({buckets})) > 0) or vector(0)"
+        query = f"(histogram_quantile(0.95, sum by (le) ({buckets})) > 0) or 0 * {running}"
         triggers.append(_trigger(scaling, query, scaling.ttft_p95, "Value"))
     return {
         "minReplicaCount": 1,
@@ -82,7 +82,14 @@ def _scaled_object(scaling: Scaling, namespace: str, slot: str) -> dict[str, Any
 
 
 def _trigger(scaling: Scaling, query: str, threshold: float, kind: str) -> dict[str, Any]:
-    told = {"serverAddress": scaling.prometheus, "query": query, "threshold": f"{threshold:g}"}
+    told = {
+        "serverAddress": scaling.prometheus,
+        "query": query,
+        "threshold": f"{threshold:g}",
+        # A Prometheus that knows nothing of the pods is out of order. By default that counts as
+        # no load, and under load pods would be taken away.
+        "ignoreNullValues": "false",
+    }
     return {"type": "prometheus", "metricType": kind, "metadata": told}
 
 

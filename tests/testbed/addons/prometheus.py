@@ -1,5 +1,6 @@
-"""A Prometheus in the cluster for the tests that scale by what it says, and nothing of it behind."""
+"""A Prometheus in the cluster, for the tests that scale by what it says."""
 
+import json
 import string
 import uuid
 from collections.abc import Iterator
@@ -32,8 +33,7 @@ def installed(cluster: Cluster) -> Iterator[Prometheus]:
     """Within, it runs on a testbed of ours, in a namespace of its own."""
     assert cluster.places is not None
     ask, namespace = cluster.kubectl, f"test-{uuid.uuid4().hex[:8]}"
-    template = string.Template(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
-    text = template.substitute(namespace=namespace, image=pins.PROMETHEUS_IMAGE)
+    text = _manifests(namespace)
     with on_nodes(cluster.places, cluster.nodes, images.prometheus()):
         ask("create", "namespace", namespace)
         try:
@@ -44,3 +44,13 @@ def installed(cluster: Cluster) -> Iterator[Prometheus]:
         finally:
             ask("delete", "--filename", "-", "--ignore-not-found", text=text)
             ask("delete", "namespace", namespace, "--wait=false")
+
+
+def _manifests(namespace: str) -> str:
+    here = Path(__file__)
+    template = string.Template(here.with_suffix(".yaml").read_text("utf-8"))
+    program = here.with_name("pods_for_prometheus.py").read_text("utf-8")
+    return template.substitute(
+        namespace=namespace, image=pins.PROMETHEUS_IMAGE, python=pins.MLX_IMAGE,
+        program=json.dumps(program),
+    )  # fmt: skip

@@ -3,19 +3,18 @@
 The model servers are doubles: no GPU is here, so they count and time requests as vLLM does.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from resources.kserve import KServe, RuntimeImage, Scaling, Site
-from resources.kserve.endpoints import autoscaler_references
-from resources.kserve.names import predictor_name
+from resources.kserve.endpoints.scaling import HPA, SCALED_OBJECT
 from resources.kserve.survey import Observation, survey
-from resources.kubernetes import Kubernetes, Object, Reference
+from resources.kubernetes import Kubernetes, Object
 from resources.serving import Servable
-from tests.resources.kserve.endpoints.test_scaling import load, pods, routed, until
+from tests.resources.kserve.endpoints.test_scaling import deployment, load, pods, routed, until
+from tests.resources.serving_contract import route_to
 from tests.testbed import pins
 from tests.testbed.addons import keda, prometheus
 from tests.testbed.addons.prometheus import Prometheus
@@ -27,6 +26,10 @@ pytestmark = [pytest.mark.testbed, pytest.mark.disruptive]
 RUNTIME = "vllm-cpu"
 BY_REQUESTS = Scaling(most=3, running_requests=1.5, ttft_p95=60, down_after_seconds=5)
 BY_FIRST_TOKEN = Scaling(most=3, ttft_p95=0.12, down_after_seconds=5)
+BY_CPU = Scaling(most=3, cpu_percent=80)
+
+#: A backend whose endpoints scale so.
+Serving = Callable[[Scaling | None], KServe]
 
 
 @pytest.fixture(scope="module")
@@ -53,57 +56,96 @@ def vllm(servable: Servable) -> Servable:
     return replace(servable, runtime=RUNTIME)
 
 
-@contextmanager
-def serving(kubernetes: Kubernetes, site: Site, scaling: Scaling, url: str) -> Iterator[KServe]:
-    made = KServe(kubernetes, replace(site, scaling=replace(scaling, prometheus=url)))
-    yield made
-    made.route("qa", None)
-    for slot in made.slots():
-        made.release(slot.name)
-
-
 @pytest.fixture
-def by_requests(kubernetes: Kubernetes, vllm_site: Site, kept: Prometheus) -> Iterator[KServe]:
-    with serving(kubernetes, vllm_site, BY_REQUESTS, kept.url) as made:
-        yield made
+def serving(kubernetes: Kubernetes, vllm_site: Site, kept: Prometheus) -> Iterator[Serving]:
+    """Backends on one site, by how their endpoints scale; what they made goes."""
+    made: list[KServe] = []
+
+    def on(scaling: Scaling | None) -> KServe:
+        asked = scaling and replace(scaling, prometheus="" if scaling.cpu_percent else kept.url)
+        made.append(KServe(kubernetes, replace(vllm_site, scaling=asked)))
+        return made[-1]
+
+    yield on
+    for backend in made:
+        backend.route("qa", None)
+        for slot in backend.slots():
+            backend.release(slot.name)
 
 
-@pytest.fixture
-def by_first_token(kubernetes: Kubernetes, vllm_site: Site, kept: Prometheus) -> Iterator[KServe]:
-    with serving(kubernetes, vllm_site, BY_FIRST_TOKEN, kept.url) as made:
-        yield made
-
-
-def scaled_object(backend: KServe) -> Object | None:
-    [reference] = [
-        each for each in autoscaler_references("qa", backend.site) if each.kind == "ScaledObject"
+def autoscalers(backend: KServe) -> dict[str, Object]:
+    """All in the namespace by their kinds, those that KEDA made among them."""
+    found = [
+        each
+        for kind in (HPA, SCALED_OBJECT)
+        for each in backend.cluster.listed(kind, namespace=backend.site.namespace)
     ]
-    return backend.cluster.get(reference)
+    assert len({each["kind"] for each in found}) == len(found)
+    return {each["kind"]: each for each in found}
 
 
-def autoscaler(backend: KServe) -> Object | None:
-    """The HorizontalPodAutoscaler that KEDA made."""
-    name = ((scaled_object(backend) or {}).get("status") or {}).get("hpaName")
-    kind = ("autoscaling/v2", "HorizontalPodAutoscaler")
-    return backend.cluster.get(Reference(*kind, name, backend.site.namespace)) if name else None
+def target(backend: KServe) -> str:
+    """Which Deployment KEDA's autoscaler scales."""
+    found = autoscalers(backend).get(HPA.kind)
+    return str(found["spec"]["scaleTargetRef"]["name"]) if found else ""
 
 
 def looked_at(backend: KServe) -> Observation:
-    [found] = [each for each in survey(backend.cluster, backend.site) if each.what == "autoscaling"]
+    """What `ai-how doctor` says of the autoscalers."""
+    *_, found = (each for each in survey(backend.cluster, backend.site) if "scaling" in each.what)
     return found
 
 
-def test_one_pod_becomes_three_under_load_and_one_again(by_requests: KServe, vllm: Servable) -> None:
-    served = routed(by_requests, vllm)
-    with load(by_requests.address("qa")):
-        until(lambda: pods(by_requests, served) == 3, "three pods")
-    until(lambda: pods(by_requests, served) == 1, "one pod")
-
-
-def test_late_first_tokens_bring_pods_and_silence_takes_them(
-    by_first_token: KServe, vllm: Servable
+@pytest.mark.parametrize("scaling", [BY_REQUESTS, BY_FIRST_TOKEN], ids=["requests", "first token"])
+def test_one_pod_becomes_three_under_load_and_one_again(
+    serving: Serving, vllm: Servable, scaling: Scaling
 ) -> None:
-    served = routed(by_first_token, vllm)
-    with load(by_first_token.address("qa")):
-        until(lambda: pods(by_first_token, served) == 3, "three pods")
-    until(lambda: pods(by_first_token, served) == 1, "one pod")
+    backend = serving(scaling)
+    served = routed(backend, vllm)
+    with load(backend.address("qa")):
+        until(lambda: pods(backend, served) == 3, "three pods")
+    until(lambda: pods(backend, served) == 1, "one pod")
+    assert looked_at(backend) == Observation("autoscaling", True, "1 endpoints")
+
+
+def test_the_autoscaler_moves_to_the_champion_and_its_former_pods_go(
+    serving: Serving, vllm: Servable
+) -> None:
+    backend = serving(BY_REQUESTS)
+    former = routed(backend, vllm)
+    until(lambda: target(backend) == deployment(backend, former).name, "the autoscaler of KEDA")
+    many = {"spec": {"replicas": 2}}
+    backend.cluster.patch(deployment(backend, former), many, subresource="scale")
+    champion = routed(backend, replace(vllm, digest="b" * 64))
+    until(lambda: target(backend) == deployment(backend, champion).name, "its move")
+    until(lambda: pods(backend, former) == 1, "one pod of the former champion")
+
+
+def test_while_prometheus_is_away_pods_stay_and_it_is_told(
+    serving: Serving, vllm: Servable, kept: Prometheus, cluster: Cluster
+) -> None:
+    backend = serving(BY_REQUESTS)
+    served = routed(backend, vllm)
+    with load(backend.address("qa")):
+        until(lambda: pods(backend, served) == 3, "three pods")
+        with cluster.kubectl.scaled_down(prometheus.DEPLOYMENT, kept.namespace):
+            until(lambda: not looked_at(backend).well, "that it is told")
+            told = looked_at(backend)
+            assert pods(backend, served) == 3
+    assert f"KEDA cannot ask {kept.url}: dial tcp " in told.found
+    assert told.fix == (
+        "let that Prometheus answer, or correct serving.cluster.autoscaling.prometheus"
+    )
+    until(lambda: looked_at(backend).well, "that it is mended")
+    until(lambda: pods(backend, served) == 1, "one pod")
+
+
+def test_other_settings_leave_nothing_of_keda_behind(serving: Serving, vllm: Servable) -> None:
+    served = routed(serving(BY_CPU), vllm)
+    assert list(autoscalers(serving(BY_CPU))) == [HPA.kind]
+    with_keda = serving(BY_REQUESTS)
+    with_keda.route("qa", route_to(served))
+    until(lambda: set(autoscalers(with_keda)) == {HPA.kind, SCALED_OBJECT.kind}, "KEDA's")
+    without = serving(None)
+    without.route("qa", route_to(served))
+    until(lambda: autoscalers(without) == {}, "none")
