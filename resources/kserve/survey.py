@@ -129,7 +129,7 @@ def _autoscalers(cluster: Kubernetes, site: Site, kind: Kind) -> Iterator[Observ
     for each in filter(None, looked_at):
         yield Observation("autoscaling", False, each.reason, each.fix)
     if listed and not any(looked_at):
-        yield Observation("autoscaling", True, f"{len(listed)} endpoints")
+        yield Observation("autoscaling", True, f"{len(listed)} of {len(listed)} endpoints")
 
 
 def _nodes(cluster: Kubernetes, site: Site) -> Iterator[Observation]:

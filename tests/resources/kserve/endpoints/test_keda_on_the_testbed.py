@@ -105,7 +105,7 @@ def test_one_pod_becomes_three_under_load_and_one_again(
     with load(backend.address("qa")):
         until(lambda: pods(backend, served) == 3, "three pods")
     until(lambda: pods(backend, served) == 1, "one pod")
-    assert looked_at(backend) == Observation("autoscaling", True, "1 endpoints")
+    assert looked_at(backend) == Observation("autoscaling", True, "1 of 1 endpoints")
 
 
 def test_the_autoscaler_moves_to_the_champion_and_its_former_pods_go(
