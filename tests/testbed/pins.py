@@ -43,8 +43,14 @@ MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
 LOAD_IMAGE = "docker.io/ai-how/load:testbed"
 
 #: Brought to the nodes by the tests that need them.
-KEDA_IMAGE = f"ghcr.io/kedacore/keda:{KEDA.removeprefix('v')}"
-KEDA_ADAPTER_IMAGE = f"ghcr.io/kedacore/keda-metrics-apiserver:{KEDA.removeprefix('v')}"
+KEDA_IMAGES = {
+    role: f"ghcr.io/kedacore/{name}:{KEDA.removeprefix('v')}"
+    for role, name in (
+        ("operator", "keda"),
+        ("adapter", "keda-metrics-apiserver"),
+        ("webhooks", "keda-admission-webhooks"),
+    )
+}
 PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v2.42.0"
 #: Not vLLM: a program that counts requests as vLLM does.
 VLLM_DOUBLE_IMAGE = "docker.io/ai-how/vllm-double:testbed"

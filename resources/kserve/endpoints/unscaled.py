@@ -13,6 +13,7 @@ _SETTING = "serving.cluster.autoscaling.prometheus"
 #: KEDA's condition says only that something is wrong; what it is stands in its last such event.
 _FAILED = "KEDAScalerFailed"
 _ASKED = re.compile(r'^Get "[^"]*": ')
+_SELECTOR = re.compile(r"/&LabelSelector\{.*\},\}")
 _EMPTY = re.compile(r"the (result|value list) is empty$")
 
 
@@ -35,14 +36,16 @@ def unscaled(found: Object, events: Sequence[Object] = ()) -> Unscaled | None:
     ready, active = condition_of(found, "Ready"), condition_of(found, "HPAActive")
     if not ready.get("reason"):
         return Unscaled(f"{name}: KEDA has not looked at it", "see that KEDA's operator runs")
-    if ready.get("status") == "True" and active.get("status") != "False":
-        return None
+    if ready.get("status") == "True":
+        # KEDA looks every half minute: what it said before is of another time.
+        said = _SELECTOR.sub("", str(active.get("message", "")))
+        fix = "look again in half a minute, when KEDA has looked, too"
+        return Unscaled(f"{name}: {said}", fix) if active.get("status") == "False" else None
     failures = [str(each.get("message", "")) for each in events if each.get("reason") == _FAILED]
-    if not failures:
-        bad = ready if ready.get("status") != "True" else active
-        fix = f"`kubectl describe scaledobject {name}` has more"
-        return Unscaled(f"{name}: {bad.get('message', '')}", fix)
-    return _unread(found, failures[-1])
+    if failures:
+        return _unread(found, failures[-1])
+    fix = f"`kubectl describe scaledobject {name}` has more"
+    return Unscaled(f"{name}: {ready.get('message', '')}", fix)
 
 
 def _unread(found: Object, failure: str) -> Unscaled:

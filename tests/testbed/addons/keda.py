@@ -1,7 +1,4 @@
-"""KEDA's own manifests of its module, for the tests of it alone: operator and metrics server.
-
-Its webhooks are left out, as `config/minimal` of the module leaves them out.
-"""
+"""KEDA by the manifests of its own module, for the tests of it alone."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +7,15 @@ from contextlib import contextmanager
 from tests.testbed import pins
 from tests.testbed.build import go_programs, images
 from tests.testbed.cluster import Cluster
+from tests.testbed.kubectl import Kubectl
 from tests.testbed.run.node_images import on_nodes
 
 NAMESPACE = "keda"
-_OPERATOR, _METRICS_SERVER = "keda-operator", "keda-metrics-apiserver"
+_DEPLOYMENTS = ("keda-operator", "keda-metrics-apiserver", "keda-admission")
 _API = "apiservice/v1beta1.external.metrics.k8s.io"
 #: The secret with its certificates comes from the operator, and the kubelet looks for it at times.
 _PATIENCE_SECONDS = 240
+_GONE_SECONDS = 120
 
 
 @contextmanager
@@ -33,7 +32,7 @@ def installed(cluster: Cluster) -> Iterator[None]:
             ask.apply(definitions)
             ask("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
             ask.apply(others)
-            for name in (_OPERATOR, _METRICS_SERVER):
+            for name in _DEPLOYMENTS:
                 ask.wait(
                     f"deployment/{name}", "condition=Available", "--namespace", NAMESPACE,
                     seconds=_PATIENCE_SECONDS,
@@ -41,19 +40,30 @@ def installed(cluster: Cluster) -> Iterator[None]:
             ask.wait(_API, "condition=Available", seconds=_PATIENCE_SECONDS)
             yield
         finally:
-            # Its objects have finalizers, so they go while it runs; and while an API is missing,
-            # no namespace can be deleted.
-            gone = ("--ignore-not-found", "--timeout=120s")
-            ask("delete", "--filename", "-", *gone, text=definitions, seconds=150)
-            ask("delete", _API, "--ignore-not-found")
-            ask("delete", "--filename", "-", *gone, text=others, seconds=150)
+            _remove(ask, definitions, others)
+
+
+def _remove(ask: Kubectl, definitions: str, others: str) -> None:
+    """Its objects have finalizers, so they go while it runs; and while an API is missing, no
+    namespace can be deleted.
+    """
+    try:
+        _delete(ask, definitions)
+    finally:
+        ask("delete", _API, "--ignore-not-found")
+        _delete(ask, others)
+
+
+def _delete(ask: Kubectl, text: str) -> None:
+    limit = ("--ignore-not-found", f"--timeout={_GONE_SECONDS}s")
+    ask("delete", "--filename", "-", *limit, text=text, seconds=_GONE_SECONDS + 30)
 
 
 def manifests(cluster: Cluster) -> str:
-    """As the module's `config/minimal` makes them, with images of ours and probes without pause."""
-    folder = go_programs.module_folder(go_programs.KEDA, pins.KEDA) / "config" / "minimal"
+    """As the module's `config/default` makes them, with images of ours and probes without pause."""
+    folder = go_programs.module_folder(go_programs.KEDA, pins.KEDA) / "config" / "default"
     text = cluster.kubectl("kustomize", str(folder))
-    for name in (pins.KEDA_IMAGE, pins.KEDA_ADAPTER_IMAGE):
+    for name in pins.KEDA_IMAGES.values():
         text = text.replace(f"{name.rpartition(':')[0]}:main", name)
     text = text.replace("imagePullPolicy: Always", "imagePullPolicy: IfNotPresent")
     often = r"\1periodSeconds: 1\n\1failureThreshold: 120"

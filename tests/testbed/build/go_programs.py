@@ -111,11 +111,9 @@ def cert_manager() -> Artefact:
 
 
 def keda() -> Artefact:
-    """`operator` and `adapter`, which serves metrics to autoscalers; only tests of them ask.
-
-    Without the webhooks: another program of eighty megabytes, and KEDA runs without them.
-    """
-    module, packages = (KEDA, pins.KEDA), ["./cmd/operator", "./cmd/adapter"]
+    """`operator`, `adapter` for the metrics of autoscalers, and `webhooks`; only its tests ask."""
+    module = (KEDA, pins.KEDA)
+    packages = [f"./cmd/{each}" for each in ("operator", "adapter", "webhooks")]
     flags = f"-X {KEDA}/version.Version={pins.KEDA.removeprefix('v')}"
 
     def build(draft: Path) -> None:

@@ -193,25 +193,24 @@ def postgresql() -> Artefact:
 
 
 def keda() -> Artefact:
-    """KEDA's operator and its metrics server, an image each."""
-    programs = {
-        pins.KEDA_IMAGE: ("/keda", "operator"),
-        pins.KEDA_ADAPTER_IMAGE: ("/keda-adapter", "adapter"),
-    }
+    """KEDA's three programs, an image each, where its manifests look for them."""
+    targets = {
+        "operator": "/keda", "adapter": "/keda-adapter", "webhooks": "/keda-admission-webhooks"
+    }  # fmt: skip
 
     def build(draft: Path) -> None:
         images = []
-        for name, (target, program) in programs.items():
-            layer = draft / f"{program}.tar"
+        for role, target in targets.items():
+            layer = draft / f"{role}.tar"
             with tarfile.open(layer, "w") as tar:
                 _add_tmp(tar)
-                tar.add(have(go_programs.keda()) / program, arcname=target.strip("/"))
-            images.append(Image(name, [layer], entrypoint=[target], user=_NOBODY))
+                tar.add(have(go_programs.keda()) / role, arcname=target.strip("/"))
+            images.append(Image(pins.KEDA_IMAGES[role], [layer], entrypoint=[target], user=_NOBODY))
         docker_archive.write(draft / ARCHIVE, images)
         for image in images:
             image.layers[0].unlink()
 
-    recipe = f"{_code(keda)}\n{programs}\n{go_programs.keda().path.name}"
+    recipe = f"{_code(keda)}\n{pins.KEDA_IMAGES}\n{go_programs.keda().path.name}"
     return Artefact("image-keda", recipe, build)
 
 

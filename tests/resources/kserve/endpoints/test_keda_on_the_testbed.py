@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from resources.errors import PermanentError
 from resources.kserve import KServe, RuntimeImage, Scaling, Site
-from resources.kserve.endpoints.scaling import HPA, SCALED_OBJECT
+from resources.kserve.endpoints.scaling import HPA, SCALED_OBJECT, autoscaler
 from resources.kserve.survey import Observation, survey
 from resources.kubernetes import Kubernetes, Object
 from resources.serving import Servable
@@ -105,7 +106,8 @@ def test_one_pod_becomes_three_under_load_and_one_again(
     with load(backend.address("qa")):
         until(lambda: pods(backend, served) == 3, "three pods")
     until(lambda: pods(backend, served) == 1, "one pod")
-    assert looked_at(backend) == Observation("autoscaling", True, "1 of 1 endpoints")
+    well = Observation("autoscaling", True, "1 of 1 endpoints")
+    until(lambda: looked_at(backend) == well, "that all is well")
 
 
 def test_the_autoscaler_moves_to_the_champion_and_its_former_pods_go(
@@ -126,18 +128,24 @@ def test_while_prometheus_is_away_pods_stay_and_it_is_told(
 ) -> None:
     backend = serving(BY_REQUESTS)
     served = routed(backend, vllm)
+    unread = f": KEDA cannot ask {kept.url}: dial tcp "
     with load(backend.address("qa")):
         until(lambda: pods(backend, served) == 3, "three pods")
         with cluster.kubectl.scaled_down(prometheus.DEPLOYMENT, kept.namespace):
-            until(lambda: not looked_at(backend).well, "that it is told")
-            told = looked_at(backend)
+            until(lambda: unread in looked_at(backend).found, "that it is told")
             assert pods(backend, served) == 3
-    assert f"KEDA cannot ask {kept.url}: dial tcp " in told.found
-    assert told.fix == (
-        "let that Prometheus answer, or correct serving.cluster.autoscaling.prometheus"
-    )
-    until(lambda: looked_at(backend).well, "that it is mended")
     until(lambda: pods(backend, served) == 1, "one pod")
+    until(lambda: looked_at(backend).well, "that it is mended")
+
+
+def test_keda_refuses_what_has_another_autoscaler(serving: Serving, vllm: Servable) -> None:
+    """So a former one must go first."""
+    by_cpu, by_requests = serving(BY_CPU), serving(BY_REQUESTS)
+    served = routed(by_cpu, vllm)
+    manifest = autoscaler("qa", route_to(served), by_requests.site)
+    assert manifest is not None
+    with pytest.raises(PermanentError, match="is already managed by the hpa 'endpoint-qa-"):
+        by_requests.cluster.apply(manifest)
 
 
 def test_other_settings_leave_nothing_of_keda_behind(serving: Serving, vllm: Servable) -> None:
