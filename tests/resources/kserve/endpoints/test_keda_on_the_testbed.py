@@ -13,8 +13,15 @@ from resources.kserve import KServe, RuntimeImage, Scaling, Site
 from resources.kserve.endpoints.scaling import HPA, SCALED_OBJECT, autoscaler
 from resources.kserve.survey import Observation, survey
 from resources.kubernetes import Kubernetes, Object
-from resources.serving import Servable
-from tests.resources.kserve.endpoints.test_scaling import deployment, load, pods, routed, until
+from resources.serving import Servable, SlotState
+from tests.resources.kserve.endpoints.test_scaling import (
+    START_SECONDS,
+    deployment,
+    load,
+    pods,
+    routed,
+    until,
+)
 from tests.resources.serving_contract import route_to
 from tests.testbed import pins
 from tests.testbed.addons import keda, prometheus
@@ -157,3 +164,24 @@ def test_other_settings_leave_nothing_of_keda_behind(serving: Serving, vllm: Ser
     without = serving(None)
     without.route("qa", route_to(served))
     until(lambda: autoscalers(without) == {}, "none")
+
+
+def test_further_pods_that_find_no_node_leave_the_champion_up(
+    serving: Serving, vllm: Servable, cluster: Cluster
+) -> None:
+    """One node has no room for two of these."""
+    cores = min(int(each["status"]["allocatable"]["cpu"]) for each in nodes(cluster))
+    large = RuntimeImage(RUNTIME, pins.VLLM_DOUBLE_IMAGE, memory="64Mi", cpu=f"{cores * 600}m")
+    small = serving(None)
+    backend = KServe(small.cluster, replace(small.site, runtimes={RUNTIME: large}))
+    served = routed(backend, vllm)
+    many = {"spec": {"replicas": len(cluster.nodes) + 1}}
+    backend.cluster.patch(deployment(backend, served), many, subresource="scale")
+    until(lambda: pods(backend, served) == len(cluster.nodes), "a pod on each node")
+    assert [slot.state for slot in backend.slots()] == [SlotState.READY]
+    assert backend.serve(vllm, timeout_seconds=START_SECONDS).reused
+
+
+def nodes(cluster: Cluster) -> list[Object]:
+    found: list[Object] = cluster.kubectl.get("nodes")["items"]
+    return found
