@@ -40,7 +40,9 @@ class Autoscaling(Section):
         "model server on a GPU",
     )
     prometheus: str | None = Field(
-        default=None, description="`http://…` of the Prometheus that KEDA asks, as it reaches it"
+        default=None,
+        description="`http://…` of the Prometheus that KEDA asks, as it reaches it; its figures of "
+        "the pods have the labels `namespace` and `pod`",
     )
     running_requests: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="more pods above so many requests at work in each"

@@ -4,7 +4,7 @@ How long to wait for a slot and what it says when it does not come is `start`'s 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from resources.errors import ExternalError, NeedsRepair, PermanentError, TransientError
@@ -12,11 +12,13 @@ from resources.kserve import lease, manifests, names, runtimes
 from resources.kserve.addresses import service_url
 from resources.kserve.endpoints import (
     autoscaler,
+    autoscaler_kind,
     autoscaler_references,
     http_route,
     http_route_reference,
 )
 from resources.kserve.site import Site
+from resources.kserve.slots.deployment import deployment_of, serves_meanwhile, state_in
 from resources.kserve.slots.removal import remove
 from resources.kserve.slots.start import Start, state_of
 from resources.kubernetes import Change, Kind, Kubernetes, Object, Reference, apply_all
@@ -85,7 +87,10 @@ class KServe:
             raise
         start = Start(self.cluster, self.site, name, deadline=deadline, on_wait=on_wait)
         try:
-            phases, slot = start.phases(servable.name), self._slot_named(name)
+            as_it_is = reused and change.outcome == "unchanged"
+            meanwhile = as_it_is and serves_meanwhile(self._deployment(name))
+            phases = (start.completion if meanwhile else start.phases)(servable.name)
+            slot = self._slot_named(name)
             while slot.state is not SlotState.READY:
                 # KServe acted on what was put right only after the pod before had answered.
                 phases, slot = start.phases(servable.name), self._slot_named(name)
@@ -93,7 +98,7 @@ class KServe:
             # What it lacked may be of the site's own, which is made anew the next time.
             self._prepared = False
             with suppress(ExternalError):
-                if change.outcome == "created" or not self._has_been_up(name):
+                if change.outcome == "created" or not has_been_up(self._deployment(name)):
                     remove(self.cluster, self.site, name)
             raise
         if not reused:
@@ -135,12 +140,10 @@ class KServe:
         self.cluster.apply(manifests.endpoint(endpoint, route, self.site), force=True)
         beside = (autoscaler(endpoint, route, self.site), http_route(endpoint, self.site))
         wanted = [each for each in beside if each is not None]
+        # First: KEDA refuses a Deployment that another autoscaler has.
+        self._without_autoscalers(endpoint, kept=[Reference.of(each) for each in wanted])
         for manifest in wanted:
             self.cluster.apply(manifest, force=True)
-        kept = [Reference.of(each) for each in wanted]
-        for reference in autoscaler_references(endpoint, self.site):
-            if reference not in kept:
-                self.cluster.delete(reference)
         if self.site.scaling is not None:
             self._one_pod_each(endpoint, route)
 
@@ -149,22 +152,34 @@ class KServe:
         return service_url(self.cluster, self.site, names.endpoint_name(endpoint))
 
     def _close(self, endpoint: str) -> None:
-        beside = autoscaler_references(endpoint, self.site)
-        if self.site.gateway is not None:
-            beside.append(http_route_reference(endpoint, self.site))
-        for reference in (*beside, manifests.endpoint_reference(self.site, endpoint)):
+        self._without_autoscalers(endpoint)
+        gateway = [http_route_reference(endpoint, self.site)] if self.site.gateway else []
+        for reference in (*gateway, manifests.endpoint_reference(self.site, endpoint)):
             self.cluster.delete(reference)
+
+    def _without_autoscalers(self, endpoint: str, *, kept: Collection[Reference] = ()) -> None:
+        """Delete what is not `kept`, of other settings' kinds too.
+
+        Of these nobody may have defined one, or given the account a right to it.
+        """
+        ours = autoscaler_kind(self.site)
+        for reference in autoscaler_references(endpoint, self.site):
+            try:
+                if reference not in kept:
+                    self.cluster.delete(reference)
+            except NeedsRepair:
+                if reference.of_kind == ours:
+                    raise
 
     def _one_pod_each(self, endpoint: str, route: Route) -> None:
         """Take the pods that its autoscaler gave a former champion, which it has left."""
         for slot in self.slots():
             if slot.model_name != endpoint or (slot.key, slot.digest) == (route.key, route.digest):
                 continue
-            name = names.predictor_name(slot.name)
-            deployment = Reference("apps/v1", "Deployment", name, self.site.namespace)
-            found = self.cluster.get(deployment)
+            found = self._deployment(slot.name)
             if found is not None and int(found["spec"].get("replicas", 1)) > 1:
-                self.cluster.patch(deployment, {"spec": {"replicas": 1}}, subresource="scale")
+                one = {"spec": {"replicas": 1}}
+                self.cluster.patch(Reference.of(found), one, subresource="scale")
 
     def _refuse(self, servable: Servable) -> None:
         """Raise for what no slot of this site can serve."""
@@ -192,13 +207,14 @@ class KServe:
             found = None
         if found is None:
             return False, self._apply(manifests.inference_service(servable, self.site))
-        ready, started = state_of(found)[0] is SlotState.READY, manifests.as_started(found)
+        ready = state_in(self.cluster, self.site, found)[0] is SlotState.READY
+        started = manifests.as_started(found)
         altered = manifests.altered(found, started) if started else ""
         wanted = manifests.inference_service(servable, self.site)
         if started and manifests.served(started) == servable:
             if ready and not altered:
                 return True, Change(reference, "unchanged")
-            kept = ready or altered or self._has_been_up(name)
+            kept = ready or altered or has_been_up(self._deployment(name))
             wanted = started if kept and self._has_runtime_of(started) else wanted
         if _is_beyond_use(found, altered):
             remove(self.cluster, self.site, name)
@@ -208,10 +224,8 @@ class KServe:
         with _site_at_fault():
             return self.cluster.apply(manifest, force=True)
 
-    def _has_been_up(self, name: str) -> bool:
-        namespace = self.site.namespace
-        deployment = Reference("apps/v1", "Deployment", names.predictor_name(name), namespace)
-        return has_been_up(self.cluster.get(deployment))
+    def _deployment(self, slot_name: str) -> Object | None:
+        return deployment_of(self.cluster, self.site, slot_name)
 
     def _has_runtime_of(self, manifest: Object) -> bool:
         name = manifest["spec"]["predictor"]["model"]["runtime"]
@@ -243,7 +257,7 @@ class KServe:
 
     def _slot(self, found: Object) -> Slot:
         servable, name = manifests.served(found), str(found["metadata"]["name"])
-        state, reason = state_of(found)
+        state, reason = state_in(self.cluster, self.site, found)
         started = manifests.as_started(found)
         if state is not SlotState.READY:
             with suppress(ExternalError):

@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from resources.errors import ExternalError
-from resources.kserve import manifests, runtimes
-from resources.kserve.endpoints import scaling
+from resources.kserve import manifests, names, runtimes
+from resources.kserve.endpoints import scaling, unscaled
 from resources.kserve.endpoints.http_route import KIND as HTTP_ROUTE
 from resources.kserve.site import Site
 from resources.kubernetes import Kind, Kubernetes, Object, Reference
@@ -33,9 +33,30 @@ RIGHTS = (
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _NODE = Kind("v1", "Node")
 _GPU = "nvidia.com/gpu"
-_METRICS = Reference(
-    "apiregistration.k8s.io/v1", "APIService", "v1beta1.metrics.k8s.io", namespace=None
-)
+#: The same of autoscalers: of the kind that the site has, and of pods that are too many.
+_AUTOSCALER_RIGHTS = {
+    scaling.HPA: (
+        ("patch", "autoscaling", "horizontalpodautoscalers"),
+        ("list", "autoscaling", "horizontalpodautoscalers"),
+        ("delete", "autoscaling", "horizontalpodautoscalers"),
+        ("patch", "apps", "deployments/scale"),
+    ),
+    scaling.SCALED_OBJECT: (
+        ("patch", "keda.sh", "scaledobjects"),
+        ("list", "keda.sh", "scaledobjects"),
+        ("delete", "keda.sh", "scaledobjects"),
+        ("patch", "apps", "deployments/scale"),
+    ),
+}
+#: Which API autoscalers read, and what brings it.
+_METRICS = {
+    scaling.HPA: ("pod metrics", "v1beta1.metrics.k8s.io", "install metrics-server"),
+    scaling.SCALED_OBJECT: (
+        "KEDA's metrics",
+        "v1beta1.external.metrics.k8s.io",
+        "see that KEDA's metrics server runs, and that no other one has its API",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ def survey(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
         yield Observation("cluster", False, error.reason, error.hint or "")
         return
     yield Observation("cluster", True, f"Kubernetes {version['gitVersion']}")
-    for look in (_kinds, _nodes, _rights):
+    for look in (_kinds, _autoscaling, _nodes, _rights):
         try:
             yield from look(cluster, site)
         except ExternalError as error:
@@ -64,27 +85,51 @@ def survey(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
 
 
 def _kinds(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
-    """The kinds of KServe, and of what an endpoint has beside its Service."""
+    """The kinds of KServe, and that of routes where the site wants one."""
     wanted = {
         "KServe": Kind(manifests.API_VERSION, manifests.KIND),
         "KServe's runtimes": Kind(runtimes.API_VERSION, "ServingRuntime"),
     }
     if site.gateway is not None:
         wanted["Gateway API"] = Kind(*HTTP_ROUTE)
-    if site.scaling is not None and site.scaling.prometheus:
-        wanted["KEDA"] = Kind(*scaling.SCALED_OBJECT)
     for name, kind in wanted.items():
-        try:
-            cluster.connection.resource(kind, f"look for {name}")
-        except ExternalError as error:
-            yield Observation(name, False, error.reason, f"install {name.partition(chr(39))[0]}")
-        else:
-            yield Observation(name, True, f"{kind.kind} {kind.api_version.rpartition('/')[2]}")
-    if site.scaling is not None and site.scaling.cpu_percent is not None:
-        found = cluster.get(_METRICS)
-        well = found is not None and condition_of(found, "Available").get("status") == "True"
-        told = "available" if well else "not available"
-        yield Observation("pod metrics", well, told, "" if well else "install metrics-server")
+        yield _known(cluster, kind, name)
+
+
+def _known(cluster: Kubernetes, kind: Kind, name: str) -> Observation:
+    try:
+        cluster.connection.resource(kind, f"look for {name}")
+    except ExternalError as error:
+        return Observation(name, False, error.reason, f"install {name.partition(chr(39))[0]}")
+    return Observation(name, True, f"{kind.kind} {kind.api_version.rpartition('/')[2]}")
+
+
+def _autoscaling(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
+    """What the endpoints' autoscalers need, and whether those that are there do their work."""
+    kind = scaling.autoscaler_kind(site)
+    if kind is None:
+        return
+    if kind == scaling.SCALED_OBJECT:
+        keda = _known(cluster, kind, "KEDA")
+        yield keda
+        if not keda.well:
+            return
+    name, api, fix = _METRICS[kind]
+    found = cluster.get(Reference("apiregistration.k8s.io/v1", "APIService", api))
+    well = condition_of(found, "Available").get("status") == "True"
+    told = "available" if well else "not available"
+    yield Observation(name, well, told, "" if well else fix)
+    yield from _autoscalers(cluster, site, kind)
+
+
+def _autoscalers(cluster: Kubernetes, site: Site, kind: Kind) -> Iterator[Observation]:
+    labels = {names.ENDPOINT_LABEL: "true"}
+    listed = cluster.listed(kind, namespace=site.namespace, labels=labels)
+    looked_at = [unscaled(each, cluster.events(Reference.of(each))) for each in listed]
+    for each in filter(None, looked_at):
+        yield Observation("autoscaling", False, each.reason, each.fix)
+    if listed and not any(looked_at):
+        yield Observation("autoscaling", True, f"{len(listed)} of {len(listed)} endpoints")
 
 
 def _nodes(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
@@ -105,7 +150,9 @@ def _rights(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
     # Who may not look at namespaces has been given one.
     with suppress(ExternalError):
         there = cluster.get(Reference("v1", "Namespace", site.namespace)) is not None
-    rights = RIGHTS if there else (("create", "", "namespaces"), *RIGHTS)
+    kind = scaling.autoscaler_kind(site)
+    needed = (*RIGHTS, *(_AUTOSCALER_RIGHTS[kind] if kind else ()))
+    rights = needed if there else (("create", "", "namespaces"), *needed)
     missing = [right for right in rights if not _may(cluster, site, right)]
     told = "; ".join(f"may not {verb} {name}" for verb, _, name in missing)
     fix = f"give the account these rights in the namespace {site.namespace} (Role, RoleBinding)"

@@ -10,7 +10,7 @@ KSERVE = "v0.20.0"
 #: The version that KServe is built against.
 GATEWAY_API = "v1.5.1"
 CERT_MANAGER = "v1.21.2"
-#: Not installed: our ScaledObjects are held against its definition.
+#: Installed by the tests of it alone; elsewhere our ScaledObjects are held against its definition.
 KEDA = "v2.20.2"
 #: The proxy of KServe's chart before the metrics of its controller.
 KUBE_RBAC_PROXY = "v0.18.0"
@@ -41,6 +41,19 @@ POSTGRESQL_IMAGE = "docker.io/library/postgres:15-bookworm"
 MLFLOW_IMAGE = "docker.io/ai-how/mlflow:testbed"
 MLX_IMAGE = "docker.io/ai-how/mlx:testbed"
 LOAD_IMAGE = "docker.io/ai-how/load:testbed"
+
+#: Brought to the nodes by the tests that need them.
+KEDA_IMAGES = {
+    role: f"ghcr.io/kedacore/{name}:{KEDA.removeprefix('v')}"
+    for role, name in (
+        ("operator", "keda"),
+        ("adapter", "keda-metrics-apiserver"),
+        ("webhooks", "keda-admission-webhooks"),
+    )
+}
+PROMETHEUS_IMAGE = "docker.io/prom/prometheus:v2.42.0"
+#: Not vLLM: a program that counts requests as vLLM does.
+VLLM_DOUBLE_IMAGE = "docker.io/ai-how/vllm-double:testbed"
 
 #: The first runs beside the control plane, each further one on a host of its own.
 NODES = 2

@@ -110,6 +110,18 @@ def cert_manager() -> Artefact:
     return Artefact("cert-manager", "\n".join([_go_version(), *module, source]), build)
 
 
+def keda() -> Artefact:
+    """`operator`, `adapter` for the metrics of autoscalers, and `webhooks`; only its tests ask."""
+    module = (KEDA, pins.KEDA)
+    packages = [f"./cmd/{each}" for each in ("operator", "adapter", "webhooks")]
+    flags = f"-X {KEDA}/version.Version={pins.KEDA.removeprefix('v')}"
+
+    def build(draft: Path) -> None:
+        _compile(module_folder(*module), packages, output=draft, flags=flags)
+
+    return Artefact("keda", "\n".join([_go_version(), flags, *module, *packages]), build)
+
+
 def kube_rbac_proxy() -> Artefact:
     name = "kube-rbac-proxy"
     return _in_module(name, f"github.com/brancz/{name}", pins.KUBE_RBAC_PROXY, f"./cmd/{name}")

@@ -192,6 +192,67 @@ def postgresql() -> Artefact:
     return Artefact("image-postgresql", "\n".join(recipe), build)
 
 
+def keda() -> Artefact:
+    """KEDA's three programs, an image each, where its manifests look for them."""
+    targets = {
+        "operator": "/keda", "adapter": "/keda-adapter", "webhooks": "/keda-admission-webhooks"
+    }  # fmt: skip
+
+    def build(draft: Path) -> None:
+        images = []
+        for role, target in targets.items():
+            layer = draft / f"{role}.tar"
+            with tarfile.open(layer, "w") as tar:
+                _add_tmp(tar)
+                tar.add(have(go_programs.keda()) / role, arcname=target.strip("/"))
+            images.append(Image(pins.KEDA_IMAGES[role], [layer], entrypoint=[target], user=_NOBODY))
+        docker_archive.write(draft / ARCHIVE, images)
+        for image in images:
+            image.layers[0].unlink()
+
+    recipe = f"{_code(keda)}\n{pins.KEDA_IMAGES}\n{go_programs.keda().path.name}"
+    return Artefact("image-keda", recipe, build)
+
+
+def prometheus() -> Artefact:
+    """Debian's Prometheus alone, without the pages and fonts that its package brings."""
+    debian, program = _debian(), "./usr/bin/prometheus"
+    command = ["mmdebstrap", "--variant=extract", "--include=prometheus", "--quiet"]
+
+    def build(draft: Path) -> None:
+        package, layer = draft / "package.tar", draft / "layer.tar"
+        commands.run([*command, pins.DEBIAN, package])
+        with tarfile.open(layer, "w") as tar:
+            content = _member(package, program)
+            docker_archive.add_bytes(tar, program.strip("./"), content, mode=0o755)
+        layers = [have(debian) / "base.tar", layer]
+        image = Image(pins.PROMETHEUS_IMAGE, layers, entrypoint=["prometheus"], user=_NOBODY)
+        docker_archive.write(draft / ARCHIVE, [image])
+        package.unlink()
+        layer.unlink()
+
+    recipe = [_code(prometheus), pins.PROMETHEUS_IMAGE, debian.path.name, *command, pins.DEBIAN]
+    return Artefact("image-prometheus", "\n".join(recipe), build)
+
+
+def vllm_double() -> Artefact:
+    """Python with a program by the name of `vllm`, which the runtimes of ours start."""
+    debian = _debian()
+    source = (pins.REPOSITORY / "tests" / "doubles" / "vllm_server.py").read_bytes()
+
+    def build(draft: Path) -> None:
+        layer = draft / "layer.tar"
+        with tarfile.open(layer, "w") as tar:
+            docker_archive.add_bytes(tar, "usr/local/bin/vllm", source, mode=0o755)
+        layers = [have(debian) / "base.tar", layer]
+        image = Image(pins.VLLM_DOUBLE_IMAGE, layers, user=_NOBODY)
+        docker_archive.write(draft / ARCHIVE, [image])
+        layer.unlink()
+
+    recipe = [_code(vllm_double), pins.VLLM_DOUBLE_IMAGE, debian.path.name, source.decode("utf-8")]
+    return Artefact("image-vllm-double", "\n".join(recipe), build)
+
+
 def _install(tree: Path, requirements: Path) -> None:
     """Put the pinned packages into the tree, with the byte code of the tree's own Python."""
     site = tree / _SITE

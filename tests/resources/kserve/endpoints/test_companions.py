@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from resources.kserve import Gateway, Scaling
-from resources.kserve.endpoints import autoscaler, autoscaler_references, http_route
+from resources.kserve.endpoints import autoscaler, http_route
 from tests.resources.kserve.test_manifests import ROUTE, SITE, same
 
 BY_CPU = Scaling(most=3, cpu_percent=80, down_after_seconds=60)
@@ -23,15 +23,6 @@ def test_pods_by_cpu() -> None:
 def test_pods_by_what_vllm_says_of_itself() -> None:
     found = autoscaler("qa", ROUTE, replace(SITE, scaling=BY_REQUESTS))
     assert same("autoscaler_requests", found)
-
-
-def test_only_who_uses_keda_looks_for_its_objects() -> None:
-    kinds = [
-        [each.kind for each in autoscaler_references("qa", replace(SITE, scaling=scaling))]
-        for scaling in (None, BY_CPU, BY_REQUESTS)
-    ]
-    only_hpa = ["HorizontalPodAutoscaler"]
-    assert kinds == [only_hpa, only_hpa, [*only_hpa, "ScaledObject"]]
 
 
 def test_a_model_has_a_name_of_its_own_at_the_gateway() -> None:
