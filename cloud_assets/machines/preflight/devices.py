@@ -4,7 +4,7 @@ They are looked at for `validate` and for `doctor`; who has a GPU now, and who i
 `gpus`' business.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -79,6 +79,18 @@ def wanted(clusters: Clusters) -> tuple[Wanted, ...]:
         together = tuple(frozenset(own[name]) for name in names)
         found[address] = Wanted(device, tuple(names), together)
     return tuple(found[each] for each in dict.fromkeys(each.address for each in every))
+
+
+def of(devices: Iterable[Wanted], machines: Collection[str]) -> tuple[Wanted, ...]:
+    """Those of these machines, as if the file had no others."""
+    found = []
+    for each in devices:
+        pairs = zip(each.machines, each.together, strict=True)
+        kept = [(name, own) for name, own in pairs if name in machines]
+        if kept:
+            names, together = zip(*kept, strict=True)
+            found.append(replace(each, machines=names, together=together))
+    return tuple(found)
 
 
 def is_here(devices: Sequence[Wanted], host: Devices) -> bool:

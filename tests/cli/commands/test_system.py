@@ -48,7 +48,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 
 def start(file: Path) -> None:
-    system.start(file, reason="", as_json=True)
+    system.start(file, preflight=True, reason="", as_json=True)
 
 
 def status(file: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import shown
+from cloud_assets.cli.commands.machines.preflight import require
 from cloud_assets.cli.commands.machines.recorded import Asked, power
 from cloud_assets.machines.converge import require_success
 from cloud_assets.machines.desired import Cluster
@@ -54,18 +55,22 @@ def target(kind: str, path: Path | None, reason: str = "") -> Target:
     return found[0]
 
 
-def start(kind: str, path: Path | None, *, options: Options, reason: str, as_json: bool) -> None:
-    """Validate, plan, make, wait for SSH; by a run of the graph where the platform is up."""
+def start(
+    kind: str, path: Path | None, *, options: Options, preflight: bool, reason: str, as_json: bool
+) -> None:
+    """Validate, plan, look at the host, make, wait for SSH; by a run where the platform is up."""
     found = target(kind, path, reason)
     with found.host.connected() as connection:
-        _bring_up(connection, found, options)
+        _bring_up(connection, found, options, preflight=preflight)
         shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
 
 
-def _bring_up(connection: Connection, found: Target, options: Options) -> None:
+def _bring_up(connection: Connection, found: Target, options: Options, *, preflight: bool) -> None:
     """All but the table. Raises what keeps a machine from being made or from answering."""
     plan = found.host.plan(connection, options)
     pending = told_pending(found, plan)
+    if preflight:
+        require(found.read, pending)
     if is_to_be_done(pending) and not _by_a_run(found, options):
         mine = plan.of([each.name for each in pending])
         require_success(make(connection, found.cluster, mine, found.ground))

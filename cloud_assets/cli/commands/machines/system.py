@@ -8,6 +8,7 @@ from typing import Any
 from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import clusters, shown
 from cloud_assets.cli.commands.machines.clusters import Target
+from cloud_assets.cli.commands.machines.preflight import require
 from cloud_assets.cli.commands.machines.recorded import Asked, power
 from cloud_assets.machines.planning.machines import CRASHED
 from cloud_assets.machines.power import before, system
@@ -19,13 +20,15 @@ from resources.errors import ExternalError, UsageError
 from resources.libvirt import Observation, observe
 
 
-def start(path: Path | None, *, reason: str, as_json: bool) -> None:
+def start(path: Path | None, *, preflight: bool, reason: str, as_json: bool) -> None:
     """HPC, then cloud; where one fails, what was off before is off again."""
     found = _targets(path, reason)
     first = found[0]
     with first.host.connected() as connection:
         plan = first.host.plan(connection)
         pending = [one for each in found for one in clusters.told_pending(each, plan)]
+        if preflight:
+            require(first.read, pending)
         is_left = _tell_unfinished(first)
         if not ((is_left or clusters.is_to_be_done(pending)) and _by_a_run(first)):
             _here(first)
@@ -119,11 +122,11 @@ def _tell_unfinished(found: Target) -> bool:
     """Whether there is a start that is not over, which the person is told."""
     left = _unfinished(found)
     if left is not None:
-        output.note(_said(left))
+        output.note(_sentence(left))
     return left is not None
 
 
-def _said(left: Unfinished) -> str:
+def _sentence(left: Unfinished) -> str:
     off = ", ".join(sorted(left.before.off)) or "nothing"
     if left.is_under_way:
         return f"a `system start` is under way since {left.before.since}; off before it: {off}"
@@ -165,7 +168,7 @@ def _described(left: Unfinished) -> dict[str, Any]:
         "since": left.before.since,
         "under_way": left.is_under_way,
         "off_before": sorted(left.before.off),
-        "told": _said(left),
+        "told": _sentence(left),
     }
 
 
