@@ -15,9 +15,9 @@ from cloud_assets.machines.preflight.finding import Finding
 from cloud_assets.machines.preflight.hypervisor import VIRTIOFSD
 from cloud_assets.machines.spec import desired
 from cloud_assets.settings.machines import Clusters, Machines
-from resources import kvm, nvidia
+from resources import kvm
 from resources.errors import ExternalError, NeedsRepair
-from resources.host import files, memory, networks, pci, services
+from resources.host import files, holders, memory, networks, pci, services
 from resources.host.kernel import kernel, program
 from resources.libvirt import Connection, Observation, observation, observe
 
@@ -72,12 +72,11 @@ def is_this_host(uri: str) -> bool:
 
 def devices(root: Path = ROOT) -> Devices:
     """The PCI functions; of other users' processes only root sees any."""
-    found = nvidia.holders(root / "proc")
-    holders = {
-        address: tuple(Holder(e.pid, e.command, services.unit(e.pid, root)) for e in each)
-        for address, each in found.items()
+    found = {
+        address: tuple(Holder(e.pid, e.command, services.unit(e.pid, root), e.guest) for e in each)
+        for address, each in holders.holders(root).items()
     }
-    return Devices(kernel(root), pci.functions(root), holders)
+    return Devices(kernel(root), pci.functions(root), found)
 
 
 def libvirt(uri: str, root: Path = ROOT) -> tuple[Libvirt, Observation | None]:
