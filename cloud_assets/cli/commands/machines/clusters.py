@@ -7,7 +7,6 @@ from typing import Any
 
 from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import shown
-from cloud_assets.cli.commands.machines.preflight import require
 from cloud_assets.cli.commands.machines.recorded import Asked, power
 from cloud_assets.machines.converge import require_success
 from cloud_assets.machines.desired import Cluster
@@ -70,6 +69,8 @@ def _bring_up(connection: Connection, found: Target, options: Options, *, prefli
     plan = found.host.plan(connection, options)
     pending = told_pending(found, plan)
     if preflight:
+        from cloud_assets.cli.commands.machines.preflight import require
+
         require(found.read, pending)
     if is_to_be_done(pending) and not _by_a_run(found, options):
         mine = plan.of([each.name for each in pending])

@@ -8,7 +8,6 @@ from typing import Any
 from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import clusters, shown
 from cloud_assets.cli.commands.machines.clusters import Target
-from cloud_assets.cli.commands.machines.preflight import require
 from cloud_assets.cli.commands.machines.recorded import Asked, power
 from cloud_assets.machines.planning.machines import CRASHED
 from cloud_assets.machines.power import before, system
@@ -28,6 +27,8 @@ def start(path: Path | None, *, preflight: bool, reason: str, as_json: bool) -> 
         plan = first.host.plan(connection)
         pending = [one for each in found for one in clusters.told_pending(each, plan)]
         if preflight:
+            from cloud_assets.cli.commands.machines.preflight import require
+
             require(first.read, pending)
         is_left = _tell_unfinished(first)
         if not ((is_left or clusters.is_to_be_done(pending)) and _by_a_run(first)):
