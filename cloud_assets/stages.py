@@ -25,6 +25,8 @@ STAGES = (
 RELEASE_JOB = "release_checkpoint"
 ENDPOINT_JOB = "converge_endpoints"
 SNAPSHOT_JOB, SNAPSHOT_STEP = "machine_snapshots", "snapshot"
+#: Both clusters of machines, one after the other.
+SYSTEM_JOB, SYSTEM_STEP = "start_system", "start"
 SERVICES_JOB = "converge_services"
 MACHINES_JOB = "converge_machines"
 SWITCH_JOB = "switch_gpu"

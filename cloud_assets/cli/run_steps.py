@@ -15,6 +15,7 @@ from cloud_assets.stages import (
     POWER_JOB,
     SNAPSHOT_JOB,
     SWITCH_JOB,
+    SYSTEM_JOB,
 )
 from resources.dagster.graphql import DagsterGraphQL, Run
 from resources.dagster.run_log import Said
@@ -30,7 +31,7 @@ _WILL_RETRY, _RETRY_RUN = "dagster/will_retry", "dagster/auto_retry_run_id"
 _TAG_SECONDS, _RETRY_SECONDS = 3.0, 60.0
 _TOLD = frozenset({"INFO", "WARNING", "ERROR", "CRITICAL"})
 #: They hold the machines one after the other.
-_IN_TURN = frozenset({MACHINES_JOB, POWER_JOB, SNAPSHOT_JOB, SWITCH_JOB, POWER_CUT_JOB})
+_IN_TURN = frozenset({MACHINES_JOB, POWER_JOB, SNAPSHOT_JOB, SWITCH_JOB, SYSTEM_JOB, POWER_CUT_JOB})
 
 
 @dataclass

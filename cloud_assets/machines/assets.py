@@ -11,14 +11,14 @@ import dagster as dg
 
 from cloud_assets import keys
 from cloud_assets.lineage import outcomes
-from cloud_assets.machines.converge import Patience, Result, converge, require_success
+from cloud_assets.machines.converge import Result, require_success
 from cloud_assets.machines.desired import Cluster, Desired
 from cloud_assets.machines.host import Host
 from cloud_assets.machines.plan import Change, Options, Plan
 from cloud_assets.machines.planning.names import asset_names
-from cloud_assets.machines.power.emptying import open_again
-from cloud_assets.machines.power.execution import patience_after, running
+from cloud_assets.machines.power.execution import Ground
 from cloud_assets.machines.power.schedulers import Schedulers
+from cloud_assets.machines.power.starting import make
 from cloud_assets.settings import Settings
 
 
@@ -67,13 +67,16 @@ def _assets(cluster: Cluster) -> dg.AssetsDefinition:
         wanted = [thing for thing, asset in names.items() if asset in selected]
         options = Options(allow_data_loss=config.allow_data_loss, prune=config.prune)
         with outcomes():
-            plan, results = _converged(context, host, cluster, wanted, options)
-            _open(context, host, Schedulers(settings), cluster, results)
+            ground = Ground(
+                host, Schedulers(settings), settings.home / "logs",
+                told=lambda step: context.log.info(str(step)),
+            )  # fmt: skip
+            plan, results = _made(ground, cluster, wanted, options)
         failed = {each.change.name for each in results if each.error is not None}
         for thing in wanted:
             if thing not in failed:
                 yield dg.MaterializeResult(
-                    asset_key=names[thing], metadata=_metadata(thing, plan, results)
+                    asset_key=names[thing], metadata=metadata(thing, plan, results)
                 )
         with outcomes():
             require_success(results)
@@ -111,44 +114,22 @@ def _told(auto_start: bool) -> str:
     return "started with the cluster" if auto_start else "left off until somebody starts it"
 
 
-def _converged(
-    context: dg.AssetExecutionContext,
-    host: Host,
-    cluster: Cluster,
-    wanted: Sequence[str],
-    options: Options,
+def _made(
+    ground: Ground, cluster: Cluster, wanted: Sequence[str], options: Options
 ) -> tuple[Plan, tuple[Result, ...]]:
-    with host.connected() as connection:
-        whole = host.plan(connection, options)
+    with ground.host.connected() as connection:
+        whole = ground.host.plan(connection, options)
         gone = [
             each.name
             for each in whole.pending
             if each.action == "remove" and each.cluster == cluster.name and options.prune
         ]
         plan = whole.of([*wanted, *gone])
-        patience = Patience(host.settings.boot_timeout_seconds)
-        return plan, converge(
-            connection, plan, patience=patience, told=lambda step: context.log.info(str(step))
-        )
+        return plan, make(connection, cluster, plan, ground)
 
 
-def _open(
-    context: dg.AssetExecutionContext,
-    host: Host,
-    schedulers: Schedulers,
-    cluster: Cluster,
-    results: Sequence[Result],
-) -> None:
-    """Nodes of machines that run, as far as they were closed when those stopped."""
-    with host.connected() as connection:
-        active = running(connection, cluster)
-    open_again(
-        cluster, active, schedulers, patience=patience_after(results),
-        told=lambda step: context.log.info(str(step)),
-    )  # fmt: skip
-
-
-def _metadata(thing: str, plan: Plan, results: Sequence[Result]) -> dict[str, Any]:
+def metadata(thing: str, plan: Plan, results: Sequence[Result]) -> dict[str, Any]:
+    """What is kept of a machine, network or pool that was made, or found as it should be."""
     changes = [each for each in plan.pending if each.name == thing]
     made = [each for each in results if each.change.name == thing]
     return {

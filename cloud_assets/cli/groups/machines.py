@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from cloud_assets.cli.groups.options import Config, Json, Reason, Unasked, asking, group
+from cloud_assets.cli.groups.options import (
+    Config,
+    Json,
+    Reason,
+    SkipPreflight,
+    Unasked,
+    asking,
+    group,
+)
 
 plan_app = group("What has to change so that the host has what the file asks for.")
 vm_app = group("Single virtual machines, by the name that libvirt has for them.")
@@ -123,6 +131,7 @@ def _add_start_and_status(app: typer.Typer, kind: Kind) -> None:
         config: Config = None,
         allow_data_loss: AllowDataLoss = False,
         prune: Prune = False,
+        skip_preflight: SkipPreflight = False,
         reason: Reason = "",
         as_json: Json = False,
     ) -> None:
@@ -131,7 +140,10 @@ def _add_start_and_status(app: typer.Typer, kind: Kind) -> None:
         from cloud_assets.machines.plan import Options
 
         options = Options(allow_data_loss, prune)
-        start(kind, config, options=options, reason=reason, as_json=as_json)
+        start(
+            kind, config, options=options, preflight=not skip_preflight,
+            reason=reason, as_json=as_json,
+        )  # fmt: skip
 
     @app.command("status")
     def status(config: Config = None, as_json: Json = False) -> None:

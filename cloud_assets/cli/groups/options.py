@@ -12,6 +12,10 @@ Config = Annotated[Path | None, typer.Argument(help="The file; by default that i
 Unasked = Annotated[bool, typer.Option("--force", help="Do not ask first.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the run.")]
 
+SkipPreflight = Annotated[
+    bool, typer.Option("--skip-preflight", help="Do not look first at what the host lacks.")
+]
+
 
 def group(sentence: str) -> typer.Typer:
     """Commands below one word, which alone shows its help."""

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from cloud_assets.cli.groups.machines import Force, NoDrain
-from cloud_assets.cli.groups.options import Config, Json, Reason, Unasked, asking, group
+from cloud_assets.cli.groups.options import (
+    Config,
+    Json,
+    Reason,
+    SkipPreflight,
+    Unasked,
+    asking,
+    group,
+)
 
 app = group("All clusters of virtual machines together.")
 
@@ -19,11 +27,16 @@ class Form(StrEnum):
 
 
 @app.command("start")
-def system_start(config: Config = None, reason: Reason = "", as_json: Json = False) -> None:
+def system_start(
+    config: Config = None,
+    skip_preflight: SkipPreflight = False,
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
     """Start the HPC cluster, then the cloud; where that fails, put back what was before."""
     from cloud_assets.cli.commands.machines.system import start
 
-    start(config, reason=reason, as_json=as_json)
+    start(config, preflight=not skip_preflight, reason=reason, as_json=as_json)
 
 
 @app.command("stop")

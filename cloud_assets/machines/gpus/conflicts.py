@@ -70,11 +70,14 @@ def _unfit(gpu: Gpu, machine: Machine) -> Iterator[Conflict]:
             f"and {', '.join(missing)} stays behind; add it to its pcie_passthrough"
         )
         yield of(kind="torn", why=why, command="ai-how inventory pcie")
-    if gpu.owner is None and gpu.processes and gpu.driver != "vfio-pci":
+    if gpu.owner is None and gpu.processes:
         told = ", ".join(f"{each.pid} ({each.command})" for each in gpu.processes)
+        end = "would hang with them"
+        if gpu.driver == "vfio-pci":
+            end = "knows nothing of them, so that no machine starts with it"
         why = (
             f"GPU {gpu.address}, which {name} wants, is currently allocated to the host: its "
-            f"processes {told} use it, and libvirt would hang with them"
+            f"processes {told} use it, and libvirt {end}"
         )
         command = f"kill {' '.join(str(each.pid) for each in gpu.processes)}"
         yield of(kind="busy", why=why, command=command)

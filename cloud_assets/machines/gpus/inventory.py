@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from cloud_assets.machines.desired import Cluster, Desired, Machine
 from cloud_assets.settings.machines.roster import Kind
+from resources.host.holders import Process
 from resources.libvirt import Domain, MediatedType, Observation, PciDevice
-from resources.nvidia import Process
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from cloud_assets.machines.power.schedulers import NO_KUBERNETES, NO_SLURM, Sche
 from cloud_assets.machines.spec import desired
 from cloud_assets.settings import Settings
 from cloud_assets.settings.machines import Clusters
-from resources import nvidia
 from resources.errors import ExternalError
+from resources.host.holders import holders
 from resources.libvirt import Connection, Observation, observe
 
 
@@ -45,7 +45,7 @@ class GpuSite:
         """What libvirt has now, and the GPUs of it."""
         seen = observe(self.connection)
         # Only programs of this machine are seen, so only its own GPUs are asked for.
-        processes = nvidia.holders() if ":///" in self.settings.machines.uri else {}
+        processes = holders() if ":///" in self.settings.machines.uri else {}
         return seen, inventory(self.desired, seen, processes)
 
     def plan(self, gpu: str, to: str, draining: Draining = AS_SET) -> Switch:

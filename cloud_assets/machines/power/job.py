@@ -19,8 +19,15 @@ from cloud_assets.stages import POWER_STEPS
 from resources.errors import UsageError
 
 
-class PowerConfig(dg.Config):
-    """What is to be done with which machines; who asked and why is kept with the run."""
+class AskedFor(dg.Config):
+    """Who asked and why, which is kept with the run."""
+
+    requested_by: str = ""
+    reason: str = ""
+
+
+class PowerConfig(AskedFor):
+    """What is to be done with which machines."""
 
     action: Action = Field(description="to single machines, or to all of a cluster")
     machines: list[str] = Field(default=[], description="by libvirt's names of them")
@@ -28,8 +35,6 @@ class PowerConfig(dg.Config):
     force: bool = Field(default=False, description="cut the power instead of asking the guest")
     drain: bool = Field(default=True, description="empty the nodes of a cluster before it stops")
     wait: bool = Field(default=True, description="until a machine that starts has booted")
-    requested_by: str = ""
-    reason: str = ""
 
     def request(self) -> Request:
         """Raises UsageError for a cluster that there cannot be."""
@@ -73,7 +78,7 @@ def _job(name: str, pool: str | None, description: str) -> dg.JobDefinition:
             if pool is None and not (request.force and request.action is Action.stop):
                 raise UsageError("it only cuts the power: `stop` with `force`",
                                  hint=f"the job {keys.POWER_JOB} does the rest")  # fmt: skip
-            done = carry_out(request, _ground(context, config, host, settings))
+            done = carry_out(request, ground_of(context, config, host, settings))
         return dg.Output(None, metadata={"outcome": done.document()})
 
     @dg.job(name=name, executor_def=dg.in_process_executor, description=description)
@@ -83,9 +88,10 @@ def _job(name: str, pool: str | None, description: str) -> dg.JobDefinition:
     return job
 
 
-def _ground(
-    context: dg.OpExecutionContext, config: PowerConfig, host: Host, settings: Settings
+def ground_of(
+    context: dg.OpExecutionContext, config: AskedFor, host: Host, settings: Settings
 ) -> Ground:
+    """The host, with the run's log told and the pages of machines kept."""
     assets = {
         thing: asset for each in host.desired.clusters for thing, asset in asset_names(each).items()
     }
@@ -101,7 +107,7 @@ def _ground(
     )  # fmt: skip
 
 
-def _observation(asset: str, record: Record, config: PowerConfig) -> dg.AssetObservation:
+def _observation(asset: str, record: Record, config: AskedFor) -> dg.AssetObservation:
     described = " ".join(filter(None, (record.action, record.outcome, record.text)))
     return dg.AssetObservation(
         asset_key=asset,

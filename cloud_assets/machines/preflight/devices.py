@@ -4,7 +4,7 @@ They are looked at for `validate` and for `doctor`; who has a GPU now, and who i
 `gpus`' business.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -79,6 +79,18 @@ def wanted(clusters: Clusters) -> tuple[Wanted, ...]:
         together = tuple(frozenset(own[name]) for name in names)
         found[address] = Wanted(device, tuple(names), together)
     return tuple(found[each] for each in dict.fromkeys(each.address for each in every))
+
+
+def of(devices: Iterable[Wanted], machines: Collection[str]) -> tuple[Wanted, ...]:
+    """Those of these machines, as if the file had no others."""
+    found = []
+    for each in devices:
+        pairs = zip(each.machines, each.together, strict=True)
+        kept = [(name, own) for name, own in pairs if name in machines]
+        if kept:
+            names, together = zip(*kept, strict=True)
+            found.append(replace(each, machines=names, together=together))
+    return tuple(found)
 
 
 def is_here(devices: Sequence[Wanted], host: Devices) -> bool:
@@ -165,7 +177,7 @@ def _problems(wants: Wanted, function: Function, host: Devices) -> Iterator[Find
     yield from _other_class(wants, function)
     yield from _other_identity(wants, function)
     yield from _group(wants, function, host)
-    yield from _driver(function, host.holders.get(wants.address, ()))
+    yield from _driver(wants, function, host.holders.get(wants.address, ()))
 
 
 def _other_class(wants: Wanted, function: Function) -> Iterator[Finding]:
@@ -219,11 +231,13 @@ def _type(address: str, host: Devices) -> str:
     return next((name for name, kinds in _CALLED.items() if kind in kinds), "other")
 
 
-def _driver(function: Function, holders: Sequence[Holder]) -> Iterator[Finding]:
+def _driver(wants: Wanted, function: Function, holders: Sequence[Holder]) -> Iterator[Finding]:
     if function.driver == "vfio-pci":
+        # Emulators of machines that the file gives it to are as they should be.
+        yield from _emulators(wants, [each for each in holders if each.guest not in wants.machines])
         return
     if holders:
-        told = ", ".join(f"{each.command} ({each.pid})" for each in holders)
+        told = _told(holders)
         fix = _ended(holders)
         found = f"{told} of the host has it open, and libvirt hangs where it takes it from there"
         yield ill(function.address, found, fix)
@@ -239,6 +253,21 @@ def _driver(function: Function, holders: Sequence[Holder]) -> Iterator[Finding]:
     elif function.driver in _GRAPHICS:
         found = f"the host's driver {function.driver} has it until a machine takes it"
         yield Finding(function.address, "warn", found, fix)
+
+
+def _emulators(wants: Wanted, holders: Sequence[Holder]) -> Iterator[Finding]:
+    if holders:
+        found = (
+            f"{_told(holders)} has it, which is no machine of the file, so none can start with it"
+        )
+        yield ill(wants.address, found, _ended(holders))
+
+
+def _told(holders: Sequence[Holder]) -> str:
+    return ", ".join(
+        f"{each.command} ({each.pid}{f', guest {each.guest}' if each.guest else ''})"
+        for each in holders
+    )
 
 
 def _ended(holders: Sequence[Holder]) -> str:

@@ -15,11 +15,15 @@ from resources.libvirt import Observation
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that has a GPU open; `unit` is its service, "" for none."""
+    """A process that has a GPU open; `unit` is its service, `guest` the machine that it runs.
+
+    Both are "" for none.
+    """
 
     pid: int
     command: str
     unit: str = ""
+    guest: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,22 @@
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from cloud_assets.machines.desired import Desired
-from cloud_assets.machines.preflight.examination import examine, remote
+from cloud_assets.machines.plan import Change
+from cloud_assets.machines.preflight.examination import Starting, examine, examine_start, remote
 from cloud_assets.machines.preflight.facts import Devices, Facts, Holder, Kvm, Libvirt
 from cloud_assets.machines.preflight.finding import Finding
 from cloud_assets.machines.preflight.hypervisor import VIRTIOFSD
 from cloud_assets.machines.spec import desired
 from cloud_assets.settings.machines import Clusters, Machines
-from resources import kvm, nvidia
+from resources import kvm
 from resources.errors import ExternalError, NeedsRepair
-from resources.host import files, memory, networks, pci, services
+from resources.host import files, holders, memory, networks, pci, services
 from resources.host.kernel import kernel, program
 from resources.libvirt import Connection, Observation, observation, observe
 
@@ -36,6 +38,32 @@ def look(clusters: Clusters, host: Machines) -> Iterator[Finding]:
         yield from remote(host, found)
 
 
+def before_start(
+    clusters: Clusters, host: Machines, pending: Iterable[Change]
+) -> Iterator[Finding]:
+    """What keeps the changes of a plan from being made; nothing of a libvirt elsewhere.
+
+    That it answers, the plan has shown; whether its host is fit, nobody here can read.
+    """
+    changes = [each for each in pending if each.what == "machine" and each.applies]
+    new = frozenset(each.name for each in changes if each.action in ("create", "replace"))
+    names = frozenset(each.name for each in changes if each.starts)
+    if not (new | names) or not is_this_host(host.uri):
+        return
+    starting = Starting(_only(desired(clusters, host), new | names), names, new)
+    found = facts(starting.wanted, host, libvirt(host.uri), tries=bool(starting.tried))
+    yield from examine_start(clusters, starting, host, found)
+
+
+def _only(wanted: Desired, names: Collection[str]) -> Desired:
+    """Clusters without the other machines, and those alone that have any then."""
+    kept = (
+        replace(each, machines=tuple(one for one in each.machines if one.name in names))
+        for each in wanted.clusters
+    )
+    return Desired(tuple(each for each in kept if each.machines))
+
+
 def is_this_host(uri: str) -> bool:
     """Whether the QEMU that libvirt has there is of this machine."""
     driver, _, place = uri.partition(":")
@@ -44,12 +72,11 @@ def is_this_host(uri: str) -> bool:
 
 def devices(root: Path = ROOT) -> Devices:
     """The PCI functions; of other users' processes only root sees any."""
-    found = nvidia.holders(root / "proc")
-    holders = {
-        address: tuple(Holder(e.pid, e.command, services.unit(e.pid, root)) for e in each)
-        for address, each in found.items()
+    found = {
+        address: tuple(Holder(e.pid, e.command, services.unit(e.pid, root), e.guest) for e in each)
+        for address, each in holders.holders(root).items()
     }
-    return Devices(kernel(root), pci.functions(root), holders)
+    return Devices(kernel(root), pci.functions(root), found)
 
 
 def libvirt(uri: str, root: Path = ROOT) -> tuple[Libvirt, Observation | None]:
@@ -63,11 +90,17 @@ def libvirt(uri: str, root: Path = ROOT) -> tuple[Libvirt, Observation | None]:
 
 
 def facts(
-    wanted: Desired, host: Machines, answer: tuple[Libvirt, Observation | None], root: Path = ROOT
+    wanted: Desired,
+    host: Machines,
+    answer: tuple[Libvirt, Observation | None],
+    *,
+    root: Path = ROOT,
+    tries: bool | None = None,
 ) -> Facts:
-    """Everything; a guest is tried by KVM where a machine of this host is to have it."""
+    """Everything; where `tries` is not said, KVM is tried where a machine here may have it."""
     pools = {each.pool.path for each in wanted.clusters}
-    tries = not wanted.machines or any(m.acceleration != "tcg" for m in wanted.machines)
+    if tries is None:
+        tries = not wanted.machines or any(m.acceleration != "tcg" for m in wanted.machines)
     return Facts(
         user=getpass.getuser(),
         devices=devices(root),

@@ -1,1 +1,1 @@
-"""What is done with machines that are there already, as runs of the graph, which keeps a record."""
+"""What is done with machines as a whole, as runs of the graph, which keeps a record."""

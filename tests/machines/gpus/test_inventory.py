@@ -8,8 +8,8 @@ from cloud_assets.machines.desired import Desired
 from cloud_assets.machines.gpus.conflicts import Conflict, conflicts, in_the_way
 from cloud_assets.machines.gpus.inventory import Gpu, inventory
 from cloud_assets.machines.gpus.site import GpuSite
+from resources.host.holders import Process
 from resources.libvirt import Identity, Observation, domains, observe
-from resources.nvidia import Process
 from tests.machines.gpus.site import (
     ALONE,
     AUDIO,
@@ -133,6 +133,15 @@ def test_a_gpu_that_the_host_works_with_is_not_taken_from_it(site: GpuSite) -> N
     assert {each.kind for each in busy} == {"busy"}
     assert busy[0].command == "kill 42"
     assert "currently allocated to the host: its processes 42 (python)" in busy[0].why
+
+
+def test_a_gpu_that_another_emulator_has_is_not_free(site: GpuSite) -> None:
+    users = {GPU: [Process(42, "qemu-system-x86", ("/dev/vfio/14",), "win11")]}
+    seen = inventory(site.desired, observe(site.connection), users)
+    bound = [replace(each, driver="vfio-pci") for each in seen]
+    busy = [each for each in conflicts(bound, site.desired) if each.gpu == GPU]
+    assert {each.kind for each in busy} == {"busy"}
+    assert "knows nothing of them, so that no machine starts with it" in busy[0].why
 
 
 def test_a_gpu_that_the_host_has_not_is_told(site: GpuSite) -> None:

@@ -12,8 +12,8 @@ from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.machines.gpus.switch import Node, Switch, planned
 from cloud_assets.settings.platform import Slurm
 from resources.errors import AiHowError, ExternalError, NeedsRepair, UsageError
+from resources.host.holders import Process
 from resources.libvirt import Identity, domains, observe
-from resources.nvidia import Process
 from tests.machines.gpus.site import ALONE, AUDIO, GPU, SERVES, TRAINS, document, machine
 
 STRANGER = "5f0c9a4e-0000-4000-8000-000000000001"

@@ -145,6 +145,15 @@ def test_processes_that_have_the_gpu_are_told_with_what_ends_them() -> None:
     assert found.fix == "`systemctl stop ollama.service`, `kill 7`"
 
 
+def test_an_emulator_of_no_machine_of_the_file_stands_in_the_way() -> None:
+    other = replace(DEVICES, holders={GPU: (Holder(7, "qemu-system-x86", guest="win11"),)})
+    found = trouble(replace(FACTS, devices=other))
+    assert (found.level, found.fix) == ("fail", "`kill 7`")
+    assert found.found.startswith("qemu-system-x86 (7, guest win11) has it")
+    own = replace(DEVICES, holders={GPU: (Holder(7, "qemu-system-x86", guest="hpc-compute-02"),)})
+    assert troubles(replace(FACTS, devices=own)) == []
+
+
 @pytest.mark.parametrize(
     ("vendor", "words", "fix"),
     [

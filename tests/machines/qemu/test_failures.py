@@ -220,10 +220,11 @@ def leader(desired: Desired) -> Machine:
 def test_a_wait_outlives_the_daemon_and_ends_when_the_guest_answers(
     qemu: Emulated, hypervisor: Hypervisor
 ) -> None:
-    file = qemu.home / "cluster.yaml"
+    file, key = qemu.home / "cluster.yaml", qemu.home / "key.pub"
+    key.write_text("ssh-ed25519 AAAA somebody\n")
     command.write(
         file, {"hpc": qemu.written(tiny_disk.image())}, uri=hypervisor.uri,
-        pool_root=str(qemu.pools), ssh_public_key=str(file), boot_timeout_seconds=_SECONDS,
+        pool_root=str(qemu.pools), ssh_public_key=str(key), boot_timeout_seconds=_SECONDS,
     )  # fmt: skip
     run = command.Command(file, hypervisor.inside([]))
     with run.start("hpc", "start", "--json") as started:

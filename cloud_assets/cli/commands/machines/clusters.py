@@ -1,7 +1,6 @@
 """`hpc` and `cloud`: a whole cluster of machines, started, stopped, looked at, taken down."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,19 @@ from typing import Any
 from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import shown
 from cloud_assets.cli.commands.machines.recorded import Asked, power
-from cloud_assets.machines.applying import boot
-from cloud_assets.machines.converge import Patience, converge, require_success
-from cloud_assets.machines.desired import Cluster, Machine
+from cloud_assets.machines.converge import require_success
+from cloud_assets.machines.desired import Cluster
 from cloud_assets.machines.host import Host
-from cloud_assets.machines.plan import Options, Plan
+from cloud_assets.machines.plan import Change, Options, Plan
 from cloud_assets.machines.planning.names import asset_names
-from cloud_assets.machines.power.emptying import open_again
-from cloud_assets.machines.power.execution import patience_after, running
+from cloud_assets.machines.power.execution import Ground
 from cloud_assets.machines.power.request import Action, Request
 from cloud_assets.machines.power.schedulers import Schedulers
+from cloud_assets.machines.power.starting import await_ssh, make
 from cloud_assets.settings.document import ClusterFile
 from cloud_assets.stages import MACHINES_JOB
 from resources.errors import UsageError
-from resources.libvirt import Connection, observation
+from resources.libvirt import Connection
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,12 @@ class Target:
     read: ClusterFile
     host: Host
     cluster: Cluster
+
+    @property
+    def ground(self) -> Ground:
+        """Where it is done without a platform; the person is told."""
+        settings = self.read.platform
+        return Ground(self.host, Schedulers(settings), settings.home / "logs", told=self.asked.told)
 
 
 def targets(asked: Asked) -> tuple[Target, ...]:
@@ -50,26 +54,48 @@ def target(kind: str, path: Path | None, reason: str = "") -> Target:
     return found[0]
 
 
-def start(kind: str, path: Path | None, *, options: Options, reason: str, as_json: bool) -> None:
-    """Validate, plan, make, wait for SSH; by a run of the graph where the platform is up."""
+def start(
+    kind: str, path: Path | None, *, options: Options, preflight: bool, reason: str, as_json: bool
+) -> None:
+    """Validate, plan, look at the host, make, wait for SSH; by a run where the platform is up."""
     found = target(kind, path, reason)
     with found.host.connected() as connection:
-        bring_up(connection, found, options)
+        _bring_up(connection, found, options, preflight=preflight)
         shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
 
 
-def bring_up(connection: Connection, found: Target, options: Options) -> None:
+def _bring_up(connection: Connection, found: Target, options: Options, *, preflight: bool) -> None:
     """All but the table. Raises what keeps a machine from being made or from answering."""
-    host, cluster = found.host, found.cluster
-    plan = host.plan(connection, options)
-    pending = [each for each in plan.pending if each.cluster == cluster.name]
+    plan = found.host.plan(connection, options)
+    pending = told_pending(found, plan)
+    if preflight:
+        from cloud_assets.cli.commands.machines.preflight import require
+
+        require(found.read, pending)
+    if is_to_be_done(pending) and not _by_a_run(found, options):
+        mine = plan.of([each.name for each in pending])
+        require_success(make(connection, found.cluster, mine, found.ground))
+    await_ssh(connection, found.cluster.machines, found.ground)
+    tell_nodes(found)
+
+
+def told_pending(found: Target, plan: Plan) -> list[Change]:
+    """What is not as it should be of a cluster, which the person is told."""
+    pending = [each for each in plan.pending if each.cluster == found.cluster.name]
     for each in pending:
         output.note(f"{each}{f'; withheld: {each.withheld}' if each.withheld else ''}")
-    if any(each.applies or each.refused for each in pending) and not _by_a_run(found, options):
-        _here(connection, found, plan.of([each.name for each in pending]))
-    _await_ssh(connection, found)
-    if cluster.kind == "cloud":
-        nodes = shown.look(cluster, found.read.platform)
+    return pending
+
+
+def is_to_be_done(pending: Sequence[Change]) -> bool:
+    """Whether anything is not left to a person."""
+    return any(each.applies or each.refused for each in pending)
+
+
+def tell_nodes(found: Target) -> None:
+    """That nobody knows of the cloud's nodes, where the settings name no Kubernetes."""
+    if found.cluster.kind == "cloud":
+        nodes = shown.look(found.cluster, found.read.platform)
         if not nodes.is_named:
             output.note(str(nodes))
 
@@ -138,31 +164,3 @@ def _by_a_run(found: Target, options: Options) -> bool:
         action=f"make the machines of {cluster.name}", assets=[*asset_names(cluster).values()],
     )  # fmt: skip
     return ended is not None
-
-
-def _here(connection: Connection, found: Target, plan: Plan) -> None:
-    told = found.asked.told
-    patience = Patience(found.host.settings.boot_timeout_seconds)
-    results = converge(connection, plan, patience=patience, told=told)
-    open_again(
-        found.cluster, running(connection, found.cluster), Schedulers(found.read.platform),
-        patience=patience_after(results), told=told,
-    )  # fmt: skip
-    require_success(results)
-
-
-def _await_ssh(connection: Connection, found: Target) -> None:
-    """Of those that run; those left off are not waited for."""
-    if connection.is_test_driver:
-        return
-
-    def answered(machine: Machine) -> None:
-        domain = observation.domain(connection, machine.name)
-        if domain is not None and domain.is_active:
-            boot.wait(
-                connection, boot.Guest.of(machine), needs_ssh=True, told=found.asked.told,
-                patience=found.host.settings.boot_timeout_seconds,
-            )  # fmt: skip
-
-    with ThreadPoolExecutor(max_workers=len(found.cluster.machines)) as pool:
-        list(pool.map(answered, found.cluster.machines))

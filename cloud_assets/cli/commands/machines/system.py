@@ -1,7 +1,7 @@
 """`system`: both clusters as one, HPC before cloud, and back the other way round."""
 
+import getpass
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +9,46 @@ from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import clusters, shown
 from cloud_assets.cli.commands.machines.clusters import Target
 from cloud_assets.cli.commands.machines.recorded import Asked, power
-from cloud_assets.machines.plan import Options
 from cloud_assets.machines.planning.machines import CRASHED
+from cloud_assets.machines.power import before, system
+from cloud_assets.machines.power.before import Unfinished
 from cloud_assets.machines.power.request import Action, Request
 from cloud_assets.machines.power.standing import Seen, Standing, of_cluster, of_system
-from resources.errors import AiHowError, ExternalError, NeedsRepair, UsageError
-from resources.libvirt import Connection, Observation, observe
+from cloud_assets.stages import SYSTEM_JOB, SYSTEM_STEP
+from resources.errors import ExternalError, UsageError
+from resources.libvirt import Observation, observe
 
 
-def start(path: Path | None, *, reason: str, as_json: bool) -> None:
+def start(path: Path | None, *, preflight: bool, reason: str, as_json: bool) -> None:
     """HPC, then cloud; where one fails, what was off before is off again."""
     found = _targets(path, reason)
-    with found[0].host.connected() as connection:
-        before = _active(connection, found)
+    first = found[0]
+    with first.host.connected() as connection:
+        plan = first.host.plan(connection)
+        pending = [one for each in found for one in clusters.told_pending(each, plan)]
+        if preflight:
+            from cloud_assets.cli.commands.machines.preflight import require
+
+            require(first.read, pending)
+        is_left = _tell_unfinished(first)
+        if not ((is_left or clusters.is_to_be_done(pending)) and _by_a_run(first)):
+            _here(first)
         for each in found:
-            try:
-                clusters.bring_up(connection, each, Options())
-            except AiHowError as error:
-                raise _put_back(connection, found, before, error) from error
+            clusters.tell_nodes(each)
         status(path, as_json=as_json)
 
 
 def stop(path: Path | None, *, force: bool, drain: bool, reason: str, as_json: bool) -> None:
     """Cloud, then HPC."""
-    done = {}
-    for each in reversed(_targets(path, reason)):
+    found, done = _targets(path, reason), {}
+    _tell_unfinished(found[0])
+    for each in reversed(found):
         kind = each.cluster.kind
         request = Request(Action.stop, cluster=kind, force=force, drain=drain)
         done[each.cluster.name] = power(each.asked, each.read, request)
         if not as_json:
             output.line(f"{each.cluster.name}: {clusters.stopped(done[each.cluster.name])}")
+    _settle(found[0])
     if as_json:
         output.json_document({"done": "stopped", "clusters": done})
 
@@ -56,6 +66,7 @@ def destroy(
         done[each.cluster.name] = clusters.take_down(each)
         if not as_json:
             output.line(clusters.destroyed(each, done[each.cluster.name]))
+    _settle(found[0])
     if as_json:
         output.json_document({"done": "destroyed", "clusters": done})
 
@@ -86,31 +97,58 @@ def _targets(path: Path | None, reason: str) -> list[Target]:
     return found
 
 
-def _active(connection: Connection, found: Sequence[Target]) -> set[str]:
-    seen = observe(connection)
-    names = {one.name for each in found for one in each.cluster.machines}
-    return {each.name for each in seen.domains if each.is_active} & names
+def _by_a_run(found: Target) -> bool:
+    """Whether a run has started all; False where there is no platform to run it."""
+    config = {"requested_by": getpass.getuser(), "reason": found.asked.reason}
+    ended = found.asked.by_a_run(
+        found.read.platform, SYSTEM_JOB, {"ops": {SYSTEM_STEP: {"config": config}}},
+        action="start the system",
+    )  # fmt: skip
+    return ended is not None
 
 
-def _put_back(
-    connection: Connection, found: Sequence[Target], before: set[str], error: AiHowError
-) -> NeedsRepair:
-    """What was off before is off again; what was made stays as it is."""
-    asked = replace(found[0].asked, reason=f"`system start` failed: {error}")
+def _here(found: Target) -> None:
     try:
-        started = sorted(_active(connection, found) - before)
-        if started:
-            output.note(f"putting back: stop {', '.join(started)}")
-            power(asked, found[0].read, Request(Action.stop, tuple(started)))
-        back = f"off again: {', '.join(started)}" if started else "nothing else was started"
-    except AiHowError as problem:
-        back = f"not all was put back: {problem}"
-    return NeedsRepair("the system", "start", f"{error}; {back}", hint=error.hint)
+        system.start(found.ground, found.read.platform.home)
+    except KeyboardInterrupt:
+        output.note("what was started stays on; `ai-how system status` says what was off before")
+        raise
+
+
+def _unfinished(found: Target) -> Unfinished | None:
+    return before.unfinished(found.read.platform.home, found.host.settings.uri)
+
+
+def _tell_unfinished(found: Target) -> bool:
+    """Whether there is a start that is not over, which the person is told."""
+    left = _unfinished(found)
+    if left is not None:
+        output.note(_sentence(left))
+    return left is not None
+
+
+def _sentence(left: Unfinished) -> str:
+    off = ", ".join(sorted(left.before.off)) or "nothing"
+    if left.is_under_way:
+        return f"a `system start` is under way since {left.before.since}; off before it: {off}"
+    return (
+        f"a `system start` of {left.before.since} did not come to its end; off before it: {off}; "
+        "`ai-how system start` goes on with it and puts them back where it fails, "
+        "`ai-how system stop` stops all"
+    )
+
+
+def _settle(found: Target) -> None:
+    """All is off: nothing is left to be put back, unless somebody starts it this moment."""
+    left = _unfinished(found)
+    if left is not None and not left.is_under_way:
+        before.forget(found.read.platform.home)
 
 
 def _document(found: Sequence[Target]) -> dict[str, Any]:
     if not found:
         return {"state": Standing.NOT_CONFIGURED.value, "clusters": [], "gpus": []}
+    left = _unfinished(found[0])
     with found[0].host.connected() as connection:
         seen = observe(connection)
         told = [_cluster(each, seen) for each in found]
@@ -122,6 +160,16 @@ def _document(found: Sequence[Target]) -> dict[str, Any]:
         "state": of_system(Standing(each["state"]) for each in told).value,
         "clusters": told,
         "gpus": _gpus(found, seen),
+        "unfinished_start": _described(left) if left else None,
+    }
+
+
+def _described(left: Unfinished) -> dict[str, Any]:
+    return {
+        "since": left.before.since,
+        "under_way": left.is_under_way,
+        "off_before": sorted(left.before.off),
+        "told": _sentence(left),
     }
 
 
@@ -164,3 +212,5 @@ def _print(document: Mapping[str, Any]) -> None:
     for each in document["gpus"]:
         shared = f", shared by {', '.join(each['wanted_by'])}" if each["shared"] else ""
         output.line(f"GPU {each['gpu']}: {each['owner'] or 'free'}{shared}")
+    if document.get("unfinished_start"):
+        output.line(document["unfinished_start"]["told"])
