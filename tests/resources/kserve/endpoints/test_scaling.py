@@ -11,6 +11,7 @@ import pytest
 
 from resources.kserve import Gateway, KServe, Scaling, Site
 from resources.kserve.endpoints import autoscaler_references, http_route_reference
+from resources.kserve.endpoints.scaling import HPA
 from resources.kserve.names import predictor_name
 from resources.kubernetes import Kubernetes, Reference
 from resources.serving import Servable, Served
@@ -101,7 +102,8 @@ def test_the_autoscaler_moves_to_the_champion_and_its_former_pods_go(
     many = {"spec": {"replicas": 2}}
     backend.cluster.patch(deployment(backend, former), many, subresource="scale")
     champion = routed(backend, replace(servable, digest="b" * 64))
-    [reference] = autoscaler_references("qa", backend.site)
+    references = autoscaler_references("qa", backend.site)
+    [reference] = [each for each in references if each.of_kind == HPA]
     found = backend.cluster.get(reference)
     assert found is not None
     assert found["spec"]["scaleTargetRef"]["name"] == predictor_name(champion.slot.name)
