@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Workers of pytest that are interrupted tear nothing down; with this parent all they started ends.
+ENDING := $(BIN)/python resources/process_serving/reaper.py
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test test-cluster test-machines test-slurm test-switch testbed-up testbed-down check fmt docs lock
@@ -39,7 +42,10 @@ docs: $(STAMP) ## write docs/reference anew from the code
 	@$(BIN)/python -m docs.generate
 
 test: check ## checks, unit, real services, end to end: all that needs no cluster
-	$(BIN)/pytest
+	@status=0; trap 'exit 130' INT TERM; \
+	$(ENDING) $(BIN)/pytest -m "not e2e" $(SIDE_BY_SIDE) || status=$$?; \
+	$(ENDING) $(BIN)/pytest -m e2e $(SIDE_BY_SIDE) || status=$$?; \
+	exit $$status
 
 test-cluster: $(STAMP) ## what needs Kubernetes, on the testbed; skipped where that cannot be built
 	@status=0; \

@@ -1,10 +1,14 @@
-"""The targets that people know from the earlier tool: each is `ai-how`, or pytest, and no more."""
+"""The targets: what each runs, which for most is `ai-how`, or pytest, and no more."""
 
+import os
 import re
 import shlex
+import signal
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -48,6 +52,15 @@ TESTS = {
         "tests/resources/kserve", "tests/e2e/test_kserve.py", "tests/e2e/test_kserve_failures.py"
     ],
 }  # fmt: skip
+#: A test that leaves a process behind in a session of its own, and is still at work.
+LEAVING = """
+import pathlib, subprocess, sys, time
+def test_it():
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    left = subprocess.Popen(sleep, start_new_session=True)
+    pathlib.Path(__file__).with_name("left").write_text(f"{left.pid}\\n")
+    time.sleep(600)
+"""
 EVERY = {**TARGETS, **{name: TARGETS[of] for name, of in ALIASES.items()}}
 
 
@@ -124,3 +137,52 @@ def test_help_lists_every_target() -> None:
     ran = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     listed = set(re.findall(r"^  make (\S+)", ran.stdout, flags=re.MULTILINE))
     assert {*EVERY, *TESTS, "test-cloud-all"} - listed == set()
+
+
+def halves() -> list[list[str]]:
+    """What `make test` runs after the checks, without what the shell does with the outcome."""
+    lines = [line for line in made("test") if "pytest" in line]
+    return [shlex.split(line.removesuffix(" || status=$?; \\")) for line in lines]
+
+
+def test_two_halves_are_all_tests() -> None:
+    marked = [words[words.index("-m") + 1] for words in halves()]
+    assert marked == ["not e2e", "e2e"]
+
+
+@pytest.mark.parametrize("failing", halves())
+def test_a_half_that_fails_fails_the_target_and_the_other_runs(
+    failing: list[str], tmp_path: Path
+) -> None:
+    """A program in pytest's place writes down its words."""
+    stand_in, written = tmp_path / "bin" / "python", tmp_path / "written"
+    stand_in.parent.mkdir()
+    expression = failing[failing.index("-m") + 1]
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {written}\n[ "$4" != "{expression}" ]\n')
+    stand_in.chmod(0o755)
+    ended = subprocess.run(
+        ["make", "-o", "check", f"BIN={stand_in.parent}", "test"],
+        cwd=ROOT, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert len(written.read_text("utf-8").splitlines()) == len(halves())
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_tests_started_ends_where_they_are_interrupted(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "test_it.py").write_text(LEAVING, "utf-8")
+    interrupted = subprocess.Popen(
+        [*halves()[0], "-p", "no:cacheprovider", str(tmp_path / "test_it.py")],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    told = tmp_path / "left"
+    while not (told.exists() and told.read_text("utf-8").endswith("\n")):
+        assert interrupted.poll() is None, "it ended by itself"
+        time.sleep(0.05)
+    left = psutil.Process(int(told.read_text("utf-8")))
+    os.killpg(interrupted.pid, number)
+    assert interrupted.wait() != 0
+    assert not left.is_running()

@@ -1,11 +1,11 @@
 """The graph in Dagster's plain form: `dagster dev -w workspace.yaml`, without the platform."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -42,16 +42,16 @@ def plain_dagster(tmp_path: Path) -> Iterator[str]:
         started = subprocess.Popen(
             [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)],
             cwd=REPOSITORY, stdout=log, stderr=log,
-            env={**environment, "DAGSTER_HOME": str(home), "AI_HOW_HOME": str(tmp_path / "home")},
+            env={**environment, "DAGSTER_HOME": str(home), "AI_HOW_HOME": str(tmp_path / "home"),
+                 "TMPDIR": str(tmp_path)},
         )  # fmt: skip
-    family = psutil.Process(started.pid)
     yield f"http://127.0.0.1:{port}"
-    processes = [family, *family.children(recursive=True)]
-    started.send_signal(signal.SIGINT)
-    psutil.wait_procs(processes, timeout=20)
+    # Asked to end, it would first let the tick of a sensor pass, which is held for 20 seconds.
+    processes = [psutil.Process(started.pid), *psutil.Process(started.pid).children(recursive=True)]
     for process in processes:
-        if process.is_running():
+        with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(processes)
     started.wait()
 
 

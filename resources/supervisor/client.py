@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import os
 import socket
-import tempfile
 import xmlrpc.client
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,8 @@ def socket_path(home: Path) -> Path:
     if len(os.fsencode(near)) <= _SOCKET_BYTES:
         return near
     name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    # Python's own answer would write a file there to try it, and this is asked while graphs load.
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp")
     return base / f"ai-how-{name}" / "supervisor.sock"
 
 

@@ -15,7 +15,7 @@ from examples import tiny_llama
 from tests.doubles.checkpoints import json_file
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 TEN = [f"{MODEL}.ten.{step}" for step in range(1, 11)]
 WEIGHTS = "model.safetensors"
@@ -105,7 +105,7 @@ def crowded(platform: EmbeddedPlatform) -> EmbeddedPlatform:
     shutil.rmtree(whole)
     for run in staging.iterdir():
         run.rename(platform.root / run.name)
-    platform.until_settled([*TEN, *(f"{MODEL}.{name}.1" for name in REFUSED)], 280)
+    platform.until_settled([*TEN, *(f"{MODEL}.{name}.1" for name in REFUSED)], 600)
     return platform
 
 

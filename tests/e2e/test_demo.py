@@ -11,7 +11,7 @@ import pytest
 
 from cloud_assets.settings_file import CLUSTER_VARIABLE, HOME_VARIABLE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing(short_directory: Path) -> N
     ended = subprocess.run(
         [str(Path(sys.executable).with_name("ai-how")), "demo", "--once"],
         env={**environment, "TMPDIR": str(short_directory)},
-        cwd=short_directory, capture_output=True, text=True, timeout=580, check=False,
+        cwd=short_directory, capture_output=True, text=True, timeout=850, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-3000:]
     said = ended.stdout + ended.stderr

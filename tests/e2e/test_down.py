@@ -7,7 +7,7 @@ import pytest
 from resources.errors import PermanentError
 from tests.doubles.embedded_platform import EmbeddedPlatform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def test_down_in_the_middle_leaves_no_process_and_says_nothing_of_it(

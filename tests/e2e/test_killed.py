@@ -20,7 +20,7 @@ from cloud_assets.stages import (
 )
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 WORKER_TAG = "ai-how/worker"
 START = "start"

@@ -8,7 +8,7 @@ import pytest
 from cloud_assets.stages import STAGES
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 KEYS = [f"{MODEL}.first.{step}" for step in (1, 2, 3)]
 _BACKFILL = """

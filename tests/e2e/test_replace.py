@@ -6,7 +6,7 @@ import pytest
 
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from cloud_assets.stages import REGISTERED_MODEL
 from resources.supervisor import client
 from tests.doubles.embedded_platform import MODEL, EmbeddedPlatform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 AWAY_SECONDS = 20
 
@@ -27,7 +27,7 @@ def order(platform: EmbeddedPlatform, method: str, *arguments: object) -> None:
 
 def through(platform: EmbeddedPlatform, key: str) -> None:
     """The checkpoint serves in the end, and nothing of it is there twice."""
-    platform.until(lambda: (platform.served() or ("",))[0] == key, 200)
+    platform.until(lambda: (platform.served() or ("",))[0] == key)
     platform.until_settled([key])
     assert len(platform.promotions(key)) == 1
     assert len(platform.versions(key)) == 1

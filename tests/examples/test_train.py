@@ -131,9 +131,9 @@ def test_a_run_begun_again_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
 def test_a_killed_trainer_goes_on_when_started_again(tmp_path: Path) -> None:
     arguments = ["--root", str(tmp_path), "--run", "r", "--steps", "4", "--save-steps", "2"]
     command = [*COMMAND, *arguments, "--json"]
-    # The pace holds the trainer between its two saves for as long as the kill needs.
+    # The pace holds the trainer before each save, so between both for as long as the kill needs.
     with subprocess.Popen(
-        [*command, "--pace", "60"], cwd=PROJECT, stdout=subprocess.PIPE
+        [*command, "--pace", "10"], cwd=PROJECT, stdout=subprocess.PIPE
     ) as killed:
         assert killed.stdout is not None
         assert json.loads(killed.stdout.readline())["step"] == 2

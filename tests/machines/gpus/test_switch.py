@@ -114,9 +114,13 @@ def test_without_a_scheduler_draining_is_left_out_with_a_word(site: GpuSite) -> 
     assert "kubeconfig" in found.steps[-1].skipped
 
 
-def test_a_scheduler_that_does_not_answer_is_passed_over_by_force_alone(site: GpuSite) -> None:
+def test_a_scheduler_that_does_not_answer_is_passed_over_by_force_alone(
+    site: GpuSite, tmp_path: Path
+) -> None:
     start(site, TRAINS)
-    away = Slurm(configuration=Path("/nonexistent/slurm.conf"))
+    # For a file that is not there Slurm's commands would look a minute long.
+    (tmp_path / "slurm.conf").write_text("", "utf-8")
+    away = Slurm(configuration=tmp_path / "slurm.conf")
     lost = GpuSite(site.settings.model_copy(update={"slurm": away}), site.desired)
     with pytest.raises(ExternalError, match="Slurm could not list its nodes"):
         lost.plan(GPU, TRAINS)
