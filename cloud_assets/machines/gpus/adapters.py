@@ -4,25 +4,22 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
+from cloud_assets.machines.applying.outage import outlasting
 from cloud_assets.machines.desired import Desired, Machine
 from cloud_assets.machines.gpus.inventory import machine_of
 from cloud_assets.machines.gpus.ports import Say
 from cloud_assets.machines.gpus.switch import Node
-from resources.errors import DeadlineExceeded, TransientError, UsageError
+from resources.errors import DeadlineExceeded, UsageError
 from resources.kubernetes import Kind, Kubernetes, Object, Reference, nodes
 from resources.kubernetes.conditions import is_lost
-from resources.libvirt import Connection, Identity, NotListening, domains, holder, observation
+from resources.libvirt import Connection, Identity, domains, holder, observation
 from resources.slurm import Node as SlurmNode
 from resources.slurm import Slurm
 
 #: What begins the reason of a Slurm node that we closed; others' stay closed.
 OURS = "ai-how: "
-#: libvirtd may be started again in mid-switch; all that is asked of it may be asked twice.
-_PATIENCE_SECONDS, _POLL_SECONDS = 60.0, 0.5
-
-T = TypeVar("T")
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,31 +31,31 @@ class LibvirtMachines:
     shutdown_seconds: float
 
     def holder(self, address: str) -> str | None:
-        found = _patiently(partial(holder, self.connection, address))
+        found = outlasting(partial(holder, self.connection, address))
         return None if found is None else found.name
 
     def is_active(self, machine: str) -> bool:
-        found = _patiently(partial(observation.domain, self.connection, machine))
+        found = outlasting(partial(observation.domain, self.connection, machine))
         return found is not None and found.is_active
 
     def start(self, machine: str) -> None:
-        _patiently(partial(domains.start, self.connection, self._identity(machine)))
+        outlasting(partial(domains.start, self.connection, self._identity(machine)))
 
     def stop(self, machine: str, say: Say) -> None:
         identity, seconds = self._identity(machine), self.shutdown_seconds
         press = partial(domains.shutdown, self.connection, identity, timeout_seconds=seconds)
         try:
-            _patiently(press)
+            outlasting(press)
         except DeadlineExceeded:
             say(f"{machine} does not shut down within {seconds:g} s, so it is cut off")
-            _patiently(partial(domains.destroy, self.connection, identity))
+            outlasting(partial(domains.destroy, self.connection, identity))
 
     def note(self, machine: str, gpu: str, to: str) -> None:
         words = {"gpu": gpu, "to": to}
-        _patiently(partial(domains.note, self.connection, self._identity(machine), words))
+        outlasting(partial(domains.note, self.connection, self._identity(machine), words))
 
     def forget(self, machine: str) -> None:
-        _patiently(partial(domains.note, self.connection, self._identity(machine), None))
+        outlasting(partial(domains.note, self.connection, self._identity(machine), None))
 
     def _identity(self, machine: str) -> Identity:
         found = machine_of(self.desired, machine)
@@ -175,18 +172,6 @@ class SlurmNodes:
 
     def wait_ready(self, node: str, say: Say) -> None:
         self.slurm.wait_ready(node, timeout_seconds=self.ready_seconds, progress=_news(say, node))
-
-
-def _patiently(act: Callable[[], T]) -> T:
-    """What it gives, tried again for a while where libvirtd does not answer."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return act()
-        except (TransientError, NotListening):
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(_POLL_SECONDS)
 
 
 def _unknown(system: str, section: str, named: str | None) -> Node:

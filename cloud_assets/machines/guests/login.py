@@ -63,6 +63,8 @@ def command(login: Login, *, address: str, alias: str, words: Sequence[str] = ()
     found = ["ssh", "-i", str(login.key), "-o", "IdentitiesOnly=yes", *trust(login, alias)]
     # Else each new host key is told of.
     found += ["-o", "LogLevel=ERROR"]
+    # A machine that was brought back, or starts its server anew, is away for a moment.
+    found += ["-o", "ConnectionAttempts=3"]
     if login.jump:
         found += ["-J", login.jump]
     found.append(f"{login.user}@{address}")

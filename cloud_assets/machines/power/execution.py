@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cloud_assets.machines.applying import lifecycle, teardown
+from cloud_assets.machines.applying.outage import outlasting
 from cloud_assets.machines.applying.progress import Listener, Step, nobody
 from cloud_assets.machines.converge import Result
 from cloud_assets.machines.desired import Cluster, Machine
@@ -84,8 +85,11 @@ def carry_out(request: Request, ground: Ground) -> Outcome:
 
 
 def running(connection: Connection, cluster: Cluster) -> list[Machine]:
-    """The machines of the cluster that are on."""
-    found = ((each, observation.domain(connection, each.name)) for each in cluster.machines)
+    """The machines of the cluster that are on. A libvirtd that starts anew is waited for."""
+    found = (
+        (each, outlasting(partial(observation.domain, connection, each.name)))
+        for each in cluster.machines
+    )
     return [each for each, domain in found if domain is not None and domain.is_active]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from cloud_assets.machines.applying import boot
+from cloud_assets.machines.applying.outage import outlasting
 from cloud_assets.machines.converge import Patience, Result, converge
 from cloud_assets.machines.desired import Cluster, Machine
 from cloud_assets.machines.plan import Plan
@@ -31,7 +32,7 @@ def await_ssh(connection: Connection, machines: Sequence[Machine], ground: Groun
         return
 
     def answered(machine: Machine) -> None:
-        domain = observation.domain(connection, machine.name)
+        domain = outlasting(lambda: observation.domain(connection, machine.name))
         if domain is not None and domain.is_active:
             boot.wait(
                 connection, boot.Guest.of(machine), needs_ssh=True, told=ground.told,

@@ -18,6 +18,7 @@ def test_a_login_knows_the_host_by_its_alias_and_takes_new_ones() -> None:
     assert options[1::2] == [
         "IdentitiesOnly=yes", "UserKnownHostsFile=/here/known_hosts", "HostKeyAlias=uuid.1",
         "StrictHostKeyChecking=accept-new", "HashKnownHosts=no", "LogLevel=ERROR",
+        "ConnectionAttempts=3",
     ]  # fmt: skip
     assert found[-1] == "admin@10.0.0.9"
 
