@@ -57,6 +57,12 @@ def test_pods_that_wait_for_a_node_are_told_from_those_that_have_one() -> None:
     assert of_pods(pods, NOW) == Demand(pending=1, running=2, waits_seconds=60)
 
 
+def test_a_pod_that_is_being_deleted_waits_for_nothing() -> None:
+    going = pod("Pending")
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert of_pods([going], NOW) == Demand()
+
+
 @pytest.mark.parametrize("cursor", [None, "", "{}"])
 def test_an_owner_seen_for_the_first_time_has_it_from_now_on(cursor: str | None) -> None:
     assert remembered([gpu("one")], cursor, 100.0) == {"0000:01:00.0": ("one", 100.0)}

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 
 from cloud_assets.machines.gpus.assets import build_jobs, gpu_owner
+from cloud_assets.machines.gpus.demand import Demand, of_pods
 from cloud_assets.machines.gpus.site import GpuSite
 from cloud_assets.settings.platform import Kubernetes as KubernetesSettings
 from cloud_assets.settings.platform import Slurm as SlurmSettings
@@ -108,10 +109,16 @@ def double(tmp_path: Path) -> Iterator[Path]:
         yield server.kubeconfig(tmp_path)
 
 
+def _demand(cluster: Cluster) -> Demand:
+    return of_pods(cluster.kubectl.get("pods", "--all-namespaces")["items"], datetime.now(UTC))
+
+
 @pytest.fixture(params=["double", pytest.param("testbed", marks=pytest.mark.testbed)])
 def kubeconfig(request: pytest.FixtureRequest) -> Path:
     if request.param == "testbed":
         cluster: Cluster = request.getfixturevalue("cluster")
+        # What other tests had there may be about to go.
+        until(lambda: _demand(cluster) == Demand())
         return cluster.kubeconfig
     found: Path = request.getfixturevalue("double")
     return found

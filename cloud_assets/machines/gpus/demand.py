@@ -114,5 +114,7 @@ def _asks(pod: Mapping[str, Any]) -> bool:
 
 
 def _is_unplaced(pod: Mapping[str, Any]) -> bool:
+    """Whether it waits for a node; one that is being deleted waits for nothing."""
     is_pending = pod.get("status", {}).get("phase") == "Pending"
-    return is_pending and not pod.get("spec", {}).get("nodeName")
+    is_going = "deletionTimestamp" in pod["metadata"]
+    return is_pending and not is_going and not pod.get("spec", {}).get("nodeName")
