@@ -236,5 +236,6 @@ def test_a_wait_outlives_the_daemon_and_ends_when_the_guest_answers(
             if line.startswith(f"{LEADER}: lease"):
                 hypervisor.kill_daemon()
         assert started.wait(timeout=_SECONDS) == 0, said[-3:]
-    assert [f"{LEADER}: lease 192.168.100.10" in said, f"{LEADER}: agent" in said] == [True, False]
-    assert f"{LEADER}: ssh 192.168.100.10" in said
+    # A phase that took long has its seconds behind it.
+    phases = [line.split()[1] for line in said if line.startswith(f"{LEADER}: ")]
+    assert ["lease" in phases, "agent" in phases, "ssh" in phases] == [True, False, True]
