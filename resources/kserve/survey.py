@@ -33,20 +33,10 @@ RIGHTS = (
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _NODE = Kind("v1", "Node")
 _GPU = "nvidia.com/gpu"
-#: The same of autoscalers: of the kind that the site has, and of pods that are too many.
-_AUTOSCALER_RIGHTS = {
-    scaling.HPA: (
-        ("patch", "autoscaling", "horizontalpodautoscalers"),
-        ("list", "autoscaling", "horizontalpodautoscalers"),
-        ("delete", "autoscaling", "horizontalpodautoscalers"),
-        ("patch", "apps", "deployments/scale"),
-    ),
-    scaling.SCALED_OBJECT: (
-        ("patch", "keda.sh", "scaledobjects"),
-        ("list", "keda.sh", "scaledobjects"),
-        ("delete", "keda.sh", "scaledobjects"),
-        ("patch", "apps", "deployments/scale"),
-    ),
+#: What autoscalers of a kind go by in rights.
+_PLURALS = {
+    scaling.HPA: ("autoscaling", "horizontalpodautoscalers"),
+    scaling.SCALED_OBJECT: ("keda.sh", "scaledobjects"),
 }
 #: Which API autoscalers read, and what brings it.
 _METRICS = {
@@ -151,13 +141,20 @@ def _rights(cluster: Kubernetes, site: Site) -> Iterator[Observation]:
     with suppress(ExternalError):
         there = cluster.get(Reference("v1", "Namespace", site.namespace)) is not None
     kind = scaling.autoscaler_kind(site)
-    needed = (*RIGHTS, *(_AUTOSCALER_RIGHTS[kind] if kind else ()))
+    needed = (*RIGHTS, *(_autoscaler_rights(kind) if kind else ()))
     rights = needed if there else (("create", "", "namespaces"), *needed)
     missing = [right for right in rights if not _may(cluster, site, right)]
     told = "; ".join(f"may not {verb} {name}" for verb, _, name in missing)
     fix = f"give the account these rights in the namespace {site.namespace} (Role, RoleBinding)"
     found = told or f"all that serving needs in {site.namespace}"
     yield Observation("rights", not missing, found, fix if missing else "")
+
+
+def _autoscaler_rights(kind: Kind) -> Iterator[tuple[str, str, str]]:
+    """To the autoscalers, and to take pods that are too many."""
+    for verb in ("patch", "list", "delete"):
+        yield (verb, *_PLURALS[kind])
+    yield "patch", "apps", "deployments/scale"
 
 
 def _may(cluster: Kubernetes, site: Site, right: tuple[str, str, str]) -> bool:

@@ -11,7 +11,8 @@ from cloud_assets.machines.converge import Patience, Result, converge
 from cloud_assets.machines.desired import Desired
 from cloud_assets.machines.plan import Change, Options, Plan, Rendering, plan
 from cloud_assets.settings.machines import Clusters, Machines
-from resources.libvirt import Connection, observe
+from resources.errors import PermanentError
+from resources.libvirt import Connection, Identity, domains, observe
 from tests.hypervisor.bound import require_bindings
 
 RENDERING = Rendering("qemu", host_cpus=4, user="admin", ssh_key="ssh-ed25519 AAAA somebody")
@@ -120,3 +121,15 @@ def without(desired: Desired, name: str) -> Desired:
             for each in desired.clusters
         )
     )
+
+
+def refuse_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have the hypervisor of this process start all machines but this one."""
+    start = domains.start
+
+    def refusing(connection: Connection, identity: Identity) -> bool:
+        if identity.name == name:
+            raise PermanentError("libvirt", f"start {name}", "there is no room")
+        return start(connection, identity)
+
+    monkeypatch.setattr(domains, "start", refusing)

@@ -5,7 +5,7 @@ import pytest
 from cloud_assets.machines.converge import require_success
 from resources.errors import PermanentError
 from resources.libvirt import Connection, Identity, domains, observe
-from tests.machines.conftest import Lab, cloud, hpc, wanted
+from tests.machines.conftest import Lab, cloud, hpc, refuse_start, wanted
 
 BOTH = wanted(hpc=hpc(), cloud=cloud())
 NAMES = {each.name for each in BOTH.machines}
@@ -40,14 +40,7 @@ def test_the_phases_are_told_as_they_come(lab: Lab) -> None:
 def test_a_machine_that_fails_is_taken_back_and_the_others_stay(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = domains.start
-
-    def failing(connection: Connection, identity: Identity) -> bool:
-        if identity.name == "hpc-compute-01":
-            raise PermanentError("libvirt", "start it", "no room")
-        return start(connection, identity)
-
-    monkeypatch.setattr(domains, "start", failing)
+    refuse_start(monkeypatch, "hpc-compute-01")
     results = lab.apply(BOTH)
     failed = [each.change.name for each in results if each.error]
     assert failed == ["hpc-compute-01"]

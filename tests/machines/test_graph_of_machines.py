@@ -11,10 +11,9 @@ from cloud_assets import definitions, keys
 from cloud_assets.machines.host import Host
 from cloud_assets.settings import Settings
 from cloud_assets.settings.machines import Clusters, Machines
-from resources.errors import PermanentError
-from resources.libvirt import Connection, Identity, domains
+from resources.libvirt import Connection, domains
 from sensors import machines as sensors
-from tests.machines.conftest import Lab, cloud, hpc
+from tests.machines.conftest import Lab, cloud, hpc, refuse_start
 
 SETTINGS = Settings().resolved(Path("/srv/platform"))
 CLUSTERS = Clusters.model_validate({"hpc": hpc(), "cloud": cloud()})
@@ -134,14 +133,7 @@ def test_one_machine_can_be_asked_for(lab: Lab, host: Host, instance: dg.Dagster
 def test_a_machine_that_fails_leaves_the_others_made_and_the_run_failed(
     lab: Lab, host: Host, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = domains.start
-
-    def failing(connection: Connection, identity: Identity) -> bool:
-        if identity.name == "hpc-controller":
-            raise PermanentError("libvirt", "start it", "no room")
-        return start(connection, identity)
-
-    monkeypatch.setattr(domains, "start", failing)
+    refuse_start(monkeypatch, "hpc-controller")
     result = run(host, instance)
     assert not result.success
     assert set(ASSETS) - set(made(result)) == {"hpc_controller"}

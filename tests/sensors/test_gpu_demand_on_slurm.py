@@ -5,8 +5,7 @@ are domains of libvirt's test driver.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.machines.gpus import site as sites
 from tests.machines.gpus.site import GPU, SERVES, TRAINS, define, machine
 from tests.slurm.cell import Running
 from tests.testbed.cluster import Cluster
+from tests.waiting import until
 
 pytestmark = pytest.mark.slurm
 
@@ -42,13 +42,6 @@ class Later(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
         return super().now(tz) + timedelta(minutes=1)
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.1)
 
 
 @dataclass

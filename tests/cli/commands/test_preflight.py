@@ -10,9 +10,6 @@ from cloud_assets.machines.plan import Change, Options
 from cloud_assets.machines.preflight.finding import Finding, ill, slower, well
 from cloud_assets.settings_file import load_cluster_file
 from resources.errors import NeedsRepair
-from resources.libvirt import Connection
-from tests.cli.commands.test_machines import written
-from tests.hypervisor.bound import require_bindings
 from tests.machines.conftest import Lab
 
 FOUND = (
@@ -21,18 +18,6 @@ FOUND = (
     slower("machines' memory", "little is left", "end something"),
     well("dnsmasq", "/usr/sbin/dnsmasq"),
 )
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    require_bindings()
-    with Connection("test:///default") as connection:
-        yield Lab(connection)
-
-
-@pytest.fixture
-def file(lab: Lab, tmp_path: Path) -> Path:
-    return written(tmp_path, "test:///default")
 
 
 def finding(monkeypatch: pytest.MonkeyPatch, found: Sequence[Finding]) -> None:

@@ -11,40 +11,14 @@ from cloud_assets.cli.commands.machines import clusters, system
 from cloud_assets.machines.power import before
 from cloud_assets.settings_file import load_settings
 from resources.errors import NeedsRepair, PermanentError
-from resources.libvirt import Connection, Identity, domains
+from resources.libvirt import Connection, domains
 from tests.cli.commands.test_machines import process, run, written
-from tests.hypervisor.bound import require_bindings
 from tests.hypervisor.cell import Hypervisor
-from tests.machines.conftest import Lab, cloud, hpc
+from tests.machines.conftest import Lab, cloud, hpc, refuse_start
 
 HPC = {"hpc-controller", "hpc-compute-01", "hpc-compute-02"}
 GPU_WORKER = "cloud-gpu-worker-01"
 CLOUD = {"cloud-control-plane", "cloud-cpu-worker-01"}
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    require_bindings()
-    with Connection("test:///default") as connection:
-        yield Lab(connection)
-
-
-@pytest.fixture
-def file(lab: Lab, tmp_path: Path) -> Path:
-    """Both clusters, on the hypervisor of this process."""
-    return written(tmp_path, "test:///default")
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Have one machine not start."""
-    start = domains.start
-
-    def refusing(connection: Connection, identity: Identity) -> bool:
-        if identity.name == name:
-            raise PermanentError("libvirt", f"start {name}", "there is no room")
-        return start(connection, identity)
-
-    monkeypatch.setattr(domains, "start", refusing)
 
 
 def start(file: Path) -> None:
@@ -130,7 +104,7 @@ def test_nothing_is_destroyed_without_a_yes(lab: Lab, file: Path) -> None:
 def test_where_the_cloud_fails_what_was_off_is_off_again(
     lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing(monkeypatch, "cloud-cpu-worker-01")
+    refuse_start(monkeypatch, "cloud-cpu-worker-01")
     with pytest.raises(NeedsRepair, match=r"there is no room; off again: cloud-control-plane"):
         start(file)
     assert lab.active() == set()
@@ -142,7 +116,7 @@ def test_where_the_cloud_fails_what_ran_runs_on(
 ) -> None:
     start(written(file.parent, "test:///default", hpc=hpc()))
     written(file.parent, "test:///default")
-    failing(monkeypatch, "cloud-control-plane")
+    refuse_start(monkeypatch, "cloud-control-plane")
     with pytest.raises(NeedsRepair, match="off again: cloud-cpu-worker-01"):
         start(file)
     assert lab.active() == HPC
@@ -151,7 +125,7 @@ def test_where_the_cloud_fails_what_ran_runs_on(
 def test_what_cannot_be_put_back_is_told(
     lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing(monkeypatch, "cloud-cpu-worker-01")
+    refuse_start(monkeypatch, "cloud-cpu-worker-01")
 
     def busy(*_: object, **__: object) -> bool:
         raise PermanentError("libvirt", "shut it down", "it is busy")
@@ -165,7 +139,7 @@ def test_after_the_fault_is_mended_the_same_again_starts_all(
     lab: Lab, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        failing(broken, "cloud-cpu-worker-01")
+        refuse_start(broken, "cloud-cpu-worker-01")
         with pytest.raises(NeedsRepair):
             start(file)
     start(file)
@@ -229,7 +203,7 @@ def test_what_ran_before_a_killed_start_is_not_what_ran_before_the_next(
     start(written(file.parent, "test:///default", hpc=hpc()))
     written(file.parent, "test:///default")
     left_over(file)
-    failing(monkeypatch, "cloud-control-plane")
+    refuse_start(monkeypatch, "cloud-control-plane")
     with pytest.raises(NeedsRepair, match="off again: cloud-cpu-worker-01, hpc-compute-01"):
         start(file)
     assert lab.active() == set()

@@ -4,9 +4,8 @@ The machines are domains of libvirt's test driver; their nodes go by other names
 """
 
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,19 +29,13 @@ from tests.machines.gpus.site import GPU, SERVES, TRAINS, define, machine
 from tests.slurm.cell import Running
 from tests.testbed import gpus, pins
 from tests.testbed.cluster import Cluster
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.testbed, pytest.mark.slurm, pytest.mark.disruptive, pytest.mark.timeout(900)
 ]  # fmt: skip
 
 SECONDS = 120.0
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.1)
 
 
 @dataclass
@@ -124,7 +117,7 @@ def world(slurm_cell: Running, cluster: Cluster) -> Iterator[World]:
             if job.is_pending or job.is_running:
                 slurm.cancel(job.number)
         slurm.resume(slurm_cell.node)
-        until(lambda: not any(each.is_busy for each in slurm.nodes()))
+        until(lambda: not any(each.is_busy for each in slurm.nodes()), SECONDS)
         nodes.uncordon(kubernetes, node)
 
 
@@ -192,9 +185,9 @@ def places(world: World, namespace: str) -> set[str]:
 def test_a_job_that_runs_delays_the_switch_until_it_ends(world: World, tmp_path: Path) -> None:
     end = tmp_path / "end"
     number = world.slurm.submit(f"until [ -e {end} ]; do sleep 0.1; done", gpus=1, name="train")
-    until(lambda: any(each.is_running for each in world.slurm.jobs()))
+    until(lambda: any(each.is_running for each in world.slurm.jobs()), SECONDS)
     with world.switching(SERVES) as switched:
-        until(lambda: any(f"with the jobs {number} (train" in each for each in world.said))
+        until(lambda: any(f"with the jobs {number} (train" in each for each in world.said), SECONDS)
         assert world.owner == TRAINS
         assert not world.slurm_takes_jobs
         end.touch()
@@ -205,7 +198,7 @@ def test_a_job_that_runs_delays_the_switch_until_it_ends(world: World, tmp_path:
 
 def test_a_job_that_does_not_end_is_named_and_by_force_it_is_cut_off(world: World) -> None:
     number = world.slurm.submit("sleep 600", gpus=1, name="train")
-    until(lambda: any(each.is_running for each in world.slurm.jobs()))
+    until(lambda: any(each.is_running for each in world.slurm.jobs()), SECONDS)
     with pytest.raises(SwitchFailed, match=rf"with the jobs {number} \(train") as failed:
         world.switch(SERVES, Draining(seconds=1))
     assert "`--force`" in str(failed.value.hint)
@@ -236,7 +229,7 @@ def test_what_waits_for_gpus_decides_after_the_least_time(world: World, namespac
     world.switch(SERVES)
     with gpus.advertised(world.cluster):
         world.slurm.submit("sleep 600", gpus=1)
-        until(lambda: any(each.is_pending for each in world.slurm.jobs()))
+        until(lambda: any(each.is_pending for each in world.slurm.jobs()), SECONDS)
         assert world.ruled(held=899).why == "cloud has had it for less than 900 s"
         assert world.ruled(held=901).to == "hpc"
         asks = {"limits": {gpus.GPU: "1"}}
@@ -266,6 +259,8 @@ def test_what_waits_for_gpus_decides_after_the_least_time(world: World, namespac
     world.switch(TRAINS)
     for each in world.slurm.jobs():
         world.slurm.cancel(each.number)
-    until(lambda: not any(each.is_pending or each.is_running for each in world.slurm.jobs()))
+    until(
+        lambda: not any(each.is_pending or each.is_running for each in world.slurm.jobs()), SECONDS
+    )
     assert world.ruled(held=899).why == "hpc has had it for less than 900 s"
     assert world.ruled(held=901).to == "cloud"

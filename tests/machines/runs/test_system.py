@@ -11,9 +11,7 @@ from cloud_assets.machines.host import Host
 from cloud_assets.settings import Settings
 from cloud_assets.settings.machines import Clusters, Machines
 from cloud_assets.stages import SYSTEM_JOB, SYSTEM_STEP
-from resources.errors import PermanentError
-from resources.libvirt import Connection, Identity, domains
-from tests.machines.conftest import Lab, cloud, hpc, wanted
+from tests.machines.conftest import Lab, cloud, hpc, refuse_start, wanted
 
 CLUSTERS = {"hpc": hpc(), "cloud": cloud()}
 
@@ -70,14 +68,7 @@ def test_every_machine_network_and_pool_is_made_on_its_own_page(
 def test_a_failed_one_says_why_and_what_went_off_again_says_so(
     lab: Lab, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = domains.start
-
-    def refusing(connection: Connection, identity: Identity) -> bool:
-        if identity.name == "cloud-cpu-worker-01":
-            raise PermanentError("libvirt", "start it", "there is no room")
-        return start(connection, identity)
-
-    monkeypatch.setattr(domains, "start", refusing)
+    refuse_start(monkeypatch, "cloud-cpu-worker-01")
     ended = run(instance, tmp_path)
     assert not ended.success
     failure = ended.failure_data_for_node(SYSTEM_STEP)

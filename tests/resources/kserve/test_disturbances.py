@@ -4,7 +4,6 @@ What fails by itself is `test_failures`' business.
 """
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,6 +18,7 @@ from tests.resources.kserve.conftest import ABSENT, START_SECONDS, pods, with_im
 from tests.resources.serving_contract import route_to
 from tests.testbed.addons import kserve
 from tests.testbed.cluster import Cluster
+from tests.waiting import until
 
 pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
 
@@ -26,13 +26,6 @@ pytestmark = [pytest.mark.testbed, pytest.mark.timeout(3600)]
 @pytest.fixture
 def backend(kubernetes: Kubernetes, site: Site) -> KServe:
     return KServe(kubernetes, site)
-
-
-def until(look: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.1)
 
 
 @pytest.mark.disruptive

@@ -1,6 +1,5 @@
 """Nodes and jobs of a real Slurm: closing, emptying and opening a node, and what is refused."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,17 +8,11 @@ import pytest
 from resources.errors import DeadlineExceeded, PermanentError, TransientError
 from resources.slurm import Job, NotFound, Slurm
 from tests.slurm.cell import GPUS, Running
+from tests.waiting import until
 
 pytestmark = pytest.mark.slurm
 
 SECONDS = 60.0
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        time.sleep(0.1)
 
 
 @pytest.fixture

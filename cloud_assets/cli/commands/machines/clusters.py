@@ -8,6 +8,7 @@ from typing import Any
 from cloud_assets.cli import output
 from cloud_assets.cli.commands.machines import shown
 from cloud_assets.cli.commands.machines.recorded import Asked, power
+from cloud_assets.machines.applying.outage import outlasting
 from cloud_assets.machines.converge import require_success
 from cloud_assets.machines.desired import Cluster
 from cloud_assets.machines.host import Host
@@ -61,7 +62,10 @@ def start(
     found = target(kind, path, reason)
     with found.host.connected() as connection:
         _bring_up(connection, found, options, preflight=preflight)
-        shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
+        # All is read before a word is printed, so it may be read twice.
+        outlasting(
+            lambda: shown.show(connection, found.cluster, found.read.platform, as_json=as_json)
+        )
 
 
 def _bring_up(connection: Connection, found: Target, options: Options, *, preflight: bool) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from cloud_assets.cli import output
 from cloud_assets.machines.applying import boot
-from cloud_assets.machines.applying.outage import outlasting
 from cloud_assets.machines.desired import Cluster, Machine
 from cloud_assets.machines.power.readiness import Readiness, readiness
 from cloud_assets.machines.power.schedulers import Schedulers
@@ -56,15 +55,8 @@ def owners(machines: Sequence[Machine], seen: Observation) -> dict[str, str]:
 
 def show(connection: Connection, cluster: Cluster, settings: Settings, *, as_json: bool) -> None:
     """The table of a cluster, below it its nodes and its GPUs in a line each."""
-    nodes = look(cluster, settings)
-
-    def found() -> tuple[Observation, list[dict[str, Any]]]:
-        seen = observe(connection)
-        return seen, rows(connection, cluster, seen, nodes)
-
-    # A start may have outlived a restart of libvirtd, and ends here.
-    seen, told = outlasting(found)
-    output.records(COLUMNS, told, as_json=as_json)
+    seen, nodes = observe(connection), look(cluster, settings)
+    output.records(COLUMNS, rows(connection, cluster, seen, nodes), as_json=as_json)
     if as_json:
         return
     if nodes.is_named:
